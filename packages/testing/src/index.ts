@@ -1,0 +1,3 @@
+export * from "./compare.ts";
+export * from "./reference.ts";
+export * from "./safetensors.ts";

@@ -1,0 +1,11 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["{packages,examples}/*/test/**/*.test.ts", "benchmarks/test/**/*.test.ts"],
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    // Native sessions are multi-threaded themselves.
+    maxWorkers: 2,
+  },
+});
