@@ -6,3 +6,19 @@ export * from "./runtime.ts";
 export * from "./speech.ts";
 export * from "./tensor.ts";
 export * from "./video.ts";
+export * from "./random/normal-generator.ts";
+export * from "./random/torch-cpu.ts";
+export * from "./random/torch-cuda.ts";
+export * from "./schedulers/ddim.ts";
+export * from "./schedulers/scheduler.ts";
+export * from "./latent-sync.ts";
+export type {
+  ChunkEvent,
+  DoneEvent,
+  FramesEvent,
+  LipSyncEvent,
+  LipSyncResult,
+  StageEvent,
+  StepEvent,
+} from "./pipeline/events.ts";
+export type { ChunkLatents } from "./pipeline/lip-sync.ts";

@@ -14,7 +14,9 @@ export interface ModelInfo {
   readonly vaeScaleFactor: number;
   readonly scalingFactor: number;
   readonly shiftFactor: number;
-  /** Audio tokens per frame. */
+  /** Pairs of Whisper states before and after a frame's own that it attends to. */
+  readonly audioFeatureLength: readonly [before: number, after: number];
+  /** Audio tokens per frame: its Whisper states, of every layer. */
   readonly audioTokens: number;
   /** Width of an audio token. */
   readonly crossAttentionWidth: number;

@@ -1,0 +1,90 @@
+import type { ModelInfo } from "../model.ts";
+import type { NormalGenerator } from "../random/normal-generator.ts";
+import type { Session } from "../runtime.ts";
+import { float32, type Tensor } from "../tensor.ts";
+
+/** The autoencoder between pixels and scaled latents. */
+export class Vae {
+  readonly #encoder: Session;
+  readonly #decoder: Session;
+  readonly #info: ModelInfo;
+  readonly #imagesPerRun: number;
+
+  /** @param options.imagesPerRun images that go through a network at once: memory against speed. */
+  constructor(options: {
+    readonly encoder: Session;
+    readonly decoder: Session;
+    readonly info: ModelInfo;
+    readonly imagesPerRun: number;
+  }) {
+    this.#encoder = options.encoder;
+    this.#decoder = options.decoder;
+    this.#info = options.info;
+    this.#imagesPerRun = options.imagesPerRun;
+  }
+
+  /**
+   * Samples the posterior, with one draw for all images.
+   * @param pixels `[images, 3, R, R]` in [-1, 1].
+   * @returns `[images, 4, h, h]`, scaled.
+   */
+  async encode(
+    pixels: Float32Array,
+    images: number,
+    random: NormalGenerator,
+    signal: AbortSignal,
+  ): Promise<Float32Array> {
+    const { resolution, latentChannels, vaeScaleFactor, scalingFactor, shiftFactor } = this.#info;
+    const latentSize = resolution / vaeScaleFactor;
+    const noise = random.randn(images * latentChannels * latentSize * latentSize);
+    const latents = new Float32Array(noise.length);
+    const dims = [3, resolution, resolution];
+    await this.#inBatches(pixels, images, async (batch, start, count) => {
+      const feeds = { image: float32([count, ...dims], batch) };
+      const moments = await this.#encoder.run(feeds, { signal });
+      const mean = floats(moments["mean"]);
+      const logVariance = floats(moments["logvar"]);
+      const offset = (start * noise.length) / images;
+      for (let index = 0; index < mean.length; index++) {
+        const deviation = Math.exp(0.5 * (logVariance[index] as number));
+        const sample = (mean[index] as number) + deviation * (noise[offset + index] as number);
+        latents[offset + index] = (sample - shiftFactor) * scalingFactor;
+      }
+    });
+    return latents;
+  }
+
+  /**
+   * @param latents `[images, 4, h, h]`, scaled.
+   * @returns `[images, 3, R, R]`, about [-1, 1].
+   */
+  async decode(latents: Float32Array, images: number, signal: AbortSignal): Promise<Float32Array> {
+    const { resolution, latentChannels, vaeScaleFactor, scalingFactor, shiftFactor } = this.#info;
+    const latentSize = resolution / vaeScaleFactor;
+    const unscaled = latents.map((value) => value / scalingFactor + shiftFactor);
+    const pixels = new Float32Array(images * 3 * resolution * resolution);
+    await this.#inBatches(unscaled, images, async (batch, start, count) => {
+      const dims = [count, latentChannels, latentSize, latentSize];
+      const decoded = await this.#decoder.run({ latents: float32(dims, batch) }, { signal });
+      pixels.set(floats(decoded["image"]), (start * pixels.length) / images);
+    });
+    return pixels;
+  }
+
+  async #inBatches(
+    values: Float32Array,
+    images: number,
+    run: (batch: Float32Array, start: number, count: number) => Promise<void>,
+  ): Promise<void> {
+    const size = values.length / images;
+    for (let start = 0; start < images; start += this.#imagesPerRun) {
+      const count = Math.min(this.#imagesPerRun, images - start);
+      await run(values.subarray(start * size, (start + count) * size), start, count);
+    }
+  }
+}
+
+function floats(value: Tensor | undefined): Float32Array {
+  if (value?.data instanceof Float32Array) return value.data;
+  throw new TypeError(`The VAE's graph gave ${value?.dtype ?? "nothing"} instead of float32.`);
+}

@@ -1,0 +1,65 @@
+/** What `LatentSync.run` reports while it works. */
+
+interface Progress {
+  /** Since the run began. */
+  readonly elapsedSeconds: number;
+  /** Estimate from the denoising steps done so far; `undefined` until the first is done. */
+  readonly remainingSeconds: number | undefined;
+}
+
+/** The run has entered a stage: `load` networks, `speech` analysis, `frames`, `finish` the file. */
+export interface StageEvent extends Progress {
+  readonly type: "stage";
+  readonly stage: "load" | "speech" | "frames" | "finish";
+}
+
+/** A chunk of frames is about to be denoised. */
+export interface ChunkEvent extends Progress {
+  readonly type: "chunk";
+  /** From 0. */
+  readonly chunk: number;
+  /** Chunks of the whole run, if every frame has a face. */
+  readonly chunks: number;
+}
+
+/** A denoising step is done. */
+export interface StepEvent extends Progress {
+  readonly type: "step";
+  readonly chunk: number;
+  readonly chunks: number;
+  /** From 1 to `steps`. */
+  readonly step: number;
+  readonly steps: number;
+}
+
+/** Frames were handed to the encoder. */
+export interface FramesEvent extends Progress {
+  readonly type: "frames";
+  readonly frames: number;
+  readonly totalFrames: number;
+}
+
+/** The output is in place. */
+export interface DoneEvent extends Progress {
+  readonly type: "done";
+  readonly result: LipSyncResult;
+}
+
+export type LipSyncEvent = StageEvent | ChunkEvent | StepEvent | FramesEvent | DoneEvent;
+
+export interface LipSyncResult {
+  /** Path of the finished video. */
+  readonly output: string;
+  readonly frames: number;
+  /** Frames that had no face and were passed through unchanged. */
+  readonly framesWithoutFace: number;
+  readonly framesPerSecond: number;
+  readonly elapsedSeconds: number;
+}
+
+/** An event without the clock's figures, which the run adds. */
+export type BareEvent = LipSyncEvent extends infer Event
+  ? Event extends LipSyncEvent
+    ? Omit<Event, keyof Progress>
+    : never
+  : never;

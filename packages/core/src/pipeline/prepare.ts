@@ -1,0 +1,159 @@
+/** From video frames to frames with an aligned face and their speech. */
+import { LatentSyncError } from "../errors.ts";
+import type {
+  AlignedFace,
+  AlignmentPoints,
+  FaceAligner,
+  FaceDetector,
+  FaceTransform,
+} from "../face.ts";
+import type { AffineMatrix, ImagePatch, Point, Rectangle, RgbImage } from "../image.ts";
+import type { VideoFrame, VideoReader } from "../video.ts";
+import { frameSequence } from "./frame-sequence.ts";
+import { prefetch } from "./prefetch.ts";
+
+export interface PreparedFrame {
+  readonly frame: VideoFrame;
+  /** `undefined`: no face, the frame passes through unchanged. */
+  readonly face: AlignedFace | undefined;
+  /** `[tokens, width]` audio features. */
+  readonly speech: Float32Array;
+}
+
+/** Frames whose faces are being warped at the same time. */
+const CONCURRENT_ALIGNMENTS = 4;
+
+export interface PrepareOptions {
+  readonly reader: VideoReader;
+  readonly detector: FaceDetector;
+  readonly aligner: FaceAligner;
+  readonly speech: AsyncIterable<Float32Array>;
+  readonly frameCount: number;
+  /** A frame without a face is an error, as in the official pipeline, instead of passing through. */
+  readonly requireFaces: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** Prepared frames in output order. The consumer disposes their frames. */
+export async function* prepareFrames(options: PrepareOptions): AsyncGenerator<PreparedFrame> {
+  const preparing = prefetch(startPreparing(options), CONCURRENT_ALIGNMENTS, releasePreparing);
+  for await (const { result } of preparing) yield await result;
+}
+
+/** Wrapped, because an async generator would await a bare promise. */
+interface Preparing {
+  readonly result: Promise<PreparedFrame>;
+}
+
+function releasePreparing({ result }: Preparing): void {
+  result.then(
+    ({ frame }) => frame[Symbol.dispose](),
+    () => undefined,
+  );
+}
+
+async function* startPreparing(options: PrepareOptions): AsyncGenerator<Preparing> {
+  const { reader, frameCount, signal } = options;
+  const locator = new FaceLocator(options);
+  const speech = options.speech[Symbol.asyncIterator]();
+  try {
+    for await (const frame of frameSequence(reader, frameCount, signal)) {
+      let owned = true;
+      try {
+        signal.throwIfAborted();
+        const features = await speech.next();
+        if (features.done === true) return;
+        const { matrix, image } = await locator.locate(frame);
+        owned = false;
+        const result = alignFrame(options, frame, matrix, image, features.value);
+        // Whoever awaits it later sees the error; until then nobody listens.
+        result.catch(() => undefined);
+        yield { result };
+      } finally {
+        if (owned) frame[Symbol.dispose]();
+      }
+    }
+  } finally {
+    await speech.return?.();
+  }
+}
+
+async function alignFrame(
+  { aligner, signal }: PrepareOptions,
+  frame: VideoFrame,
+  matrix: AffineMatrix | undefined,
+  image: RgbImage | undefined,
+  speech: Float32Array,
+): Promise<PreparedFrame> {
+  try {
+    if (matrix === undefined) return { frame, face: undefined, speech };
+    const region = aligner.region(matrix, frame.width, frame.height);
+    const background = await cutOut(frame, image, region);
+    const face = await aligner.align(background, matrix, { signal });
+    return { frame, face, speech };
+  } catch (error) {
+    frame[Symbol.dispose]();
+    throw error;
+  }
+}
+
+async function cutOut(
+  frame: VideoFrame,
+  image: RgbImage | undefined,
+  region: Rectangle,
+): Promise<ImagePatch> {
+  const { x, y } = region;
+  if (image === undefined) return { x, y, ...(await frame.toRgb(region)) };
+  const { width, height } = region;
+  const data = new Uint8Array(width * height * 3);
+  for (let row = 0; row < height; row++) {
+    const start = ((y + row) * image.width + x) * 3;
+    data.set(image.data.subarray(start, start + width * 3), row * width * 3);
+  }
+  return { x, y, width, height, data };
+}
+
+/** Finds each source frame's face once; when the video runs back over a frame, its matrix is known. */
+class FaceLocator {
+  readonly #options: PrepareOptions;
+  readonly #transform: FaceTransform;
+  readonly #matrices: (AffineMatrix | undefined)[] = [];
+
+  constructor(options: PrepareOptions) {
+    this.#options = options;
+    this.#transform = options.aligner.createTransform();
+  }
+
+  async locate(frame: VideoFrame): Promise<{ matrix?: AffineMatrix; image?: RgbImage }> {
+    if (frame.index < this.#matrices.length) {
+      const matrix = this.#matrices[frame.index];
+      return matrix === undefined ? {} : { matrix };
+    }
+    const { detector, requireFaces, signal } = this.#options;
+    const image = await frame.toRgb();
+    const [face] = await detector.detect(image, frame.index, { signal });
+    if (face === undefined && requireFaces) {
+      throw new LatentSyncError(
+        "no_face",
+        `No face was found in frame ${frame.index} of the video.`,
+        {
+          hint: "Without --compat such frames pass through unchanged.",
+        },
+      );
+    }
+    const matrix = face === undefined ? undefined : this.#transform.next(wholePixels(face.points));
+    this.#matrices.push(matrix);
+    return matrix === undefined ? {} : { matrix, image };
+  }
+}
+
+/** Alignment points rounded to whole pixels, as the official pipeline has them (half to even). */
+function wholePixels(points: AlignmentPoints): AlignmentPoints {
+  const round = ([x, y]: Point): Point => [roundHalfToEven(x), roundHalfToEven(y)];
+  return [round(points[0]), round(points[1]), round(points[2])];
+}
+
+function roundHalfToEven(value: number): number {
+  const rounded = Math.round(value);
+  return rounded - value === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded;
+}

@@ -1,0 +1,3 @@
+export * from "./aligner-conformance.ts";
+export * from "./face-conformance.ts";
+export * from "./runtime-conformance.ts";

@@ -1,0 +1,341 @@
+/**
+ * Small, deterministic stand-ins for every seam, so that the pipeline is tested without FFmpeg,
+ * networks or native code. They check how they are used and count what was not disposed.
+ */
+import {
+  type AffineMatrix,
+  type AlignedFace,
+  type Face,
+  type FaceAligner,
+  type FaceDetector,
+  float32,
+  type GraphKind,
+  type ImagePatch,
+  type LatentSyncModel,
+  type ModelInfo,
+  type Rectangle,
+  type RgbImage,
+  type Runtime,
+  type Session,
+  type SpeechEncoder,
+  type Tensor,
+  type VideoFrame,
+  type VideoReader,
+  type VideoSink,
+  type VideoSource,
+} from "@ls/core";
+
+const WIDTH = 32;
+const HEIGHT = 24;
+const RESOLUTION = 16;
+const LATENT_SIZE = 2;
+
+/** A frame of one grey value: its index in the video. */
+class FakeFrame implements VideoFrame {
+  readonly width = WIDTH;
+  readonly height = HEIGHT;
+  readonly index: number;
+  readonly #open: Set<FakeFrame>;
+
+  constructor(index: number, open: Set<FakeFrame>) {
+    this.index = index;
+    this.#open = open;
+    open.add(this);
+  }
+
+  async toRgb(region: Rectangle = { x: 0, y: 0, width: WIDTH, height: HEIGHT }): Promise<RgbImage> {
+    if (!this.#open.has(this))
+      throw new Error(`Frame ${this.index} was read after it was disposed.`);
+    const { width, height } = region;
+    return { width, height, data: new Uint8Array(width * height * 3).fill(this.index) };
+  }
+
+  clone(): VideoFrame {
+    return new FakeFrame(this.index, this.#open);
+  }
+
+  [Symbol.dispose](): void {
+    this.#open.delete(this);
+  }
+}
+
+/** A video of `frameCount` frames. `openFrames` tells how many were not disposed. */
+export class FakeVideoSource implements VideoSource {
+  readonly #frameCount: number;
+  readonly #frames = new Set<FakeFrame>();
+  mostOpenFrames = 0;
+  openReaders = 0;
+
+  constructor(frameCount: number) {
+    this.#frameCount = frameCount;
+  }
+
+  get openFrames(): number {
+    return this.#frames.size;
+  }
+
+  async open(): Promise<VideoReader> {
+    this.openReaders += 1;
+    return {
+      info: {
+        width: WIDTH,
+        height: HEIGHT,
+        framesPerSecond: 25,
+        estimatedFrameCount: this.#frameCount,
+        description: "fake",
+      },
+      frames: (options) => this.#read(options?.start ?? 0, options?.end ?? this.#frameCount),
+      [Symbol.asyncDispose]: async () => {
+        this.openReaders -= 1;
+      },
+    };
+  }
+
+  async *#read(start: number, end: number): AsyncGenerator<VideoFrame> {
+    for (let index = start; index < Math.min(end, this.#frameCount); index++) {
+      const frame = new FakeFrame(index, this.#frames);
+      this.mostOpenFrames = Math.max(this.mostOpenFrames, this.#frames.size);
+      yield frame;
+    }
+  }
+}
+
+/** Keeps what was written: the index of each source frame, and the first value of its patch. */
+export class FakeVideoSink implements VideoSink {
+  readonly written: { readonly index: number; readonly patch: number | undefined }[] = [];
+  finished = false;
+  discarded = false;
+
+  async create(): ReturnType<VideoSink["create"]> {
+    return {
+      write: async (frame, patch) => {
+        await frame.toRgb();
+        this.written.push({ index: frame.index, patch: patch?.data[0] });
+      },
+      finish: async () => {
+        this.finished = true;
+      },
+      [Symbol.asyncDispose]: async () => {
+        this.discarded = !this.finished;
+      },
+    };
+  }
+}
+
+/** Finds one face in every frame but those of `faceless`. */
+export class FakeFaceDetector implements FaceDetector {
+  readonly #faceless: ReadonlySet<number>;
+  readonly asked: number[] = [];
+
+  constructor(faceless: Iterable<number> = []) {
+    this.#faceless = new Set(faceless);
+  }
+
+  async detect(_image: RgbImage, frameIndex: number): Promise<readonly Face[]> {
+    this.asked.push(frameIndex);
+    if (this.#faceless.has(frameIndex)) return [];
+    return [
+      {
+        box: { x: 4, y: 4, width: RESOLUTION, height: RESOLUTION },
+        score: 1,
+        points: [
+          [8, 8],
+          [16, 8],
+          [12, 14],
+        ],
+      },
+    ];
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+/** Takes a fixed square out of the frame and puts it back. The mask generates the lower half. */
+export class FakeFaceAligner implements FaceAligner {
+  readonly resolution: number = RESOLUTION;
+  readonly mask: Float32Array = Float32Array.from({ length: RESOLUTION ** 2 }, (_, index) =>
+    index < RESOLUTION ** 2 / 2 ? 1 : 0,
+  );
+
+  createTransform(): { next: () => AffineMatrix } {
+    return { next: () => [1, 0, -4, 0, 1, -4] };
+  }
+
+  region(): Rectangle {
+    return { x: 4, y: 4, width: RESOLUTION, height: RESOLUTION };
+  }
+
+  async align(background: ImagePatch, matrix: AffineMatrix): Promise<AlignedFace> {
+    const pixels = new Uint8Array(3 * RESOLUTION ** 2).fill(background.data[0] as number);
+    return { pixels, matrix, background };
+  }
+
+  async restore(face: Float32Array, { background }: AlignedFace): Promise<ImagePatch> {
+    const last = face.at(-1) as number;
+    return { ...background, data: background.data.map(() => Math.round((last / 2 + 0.5) * 255)) };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+/** Speech of `frameCount` frames whose features are all the frame's position. */
+export class FakeSpeechEncoder implements SpeechEncoder {
+  readonly #frameCount: number;
+
+  constructor(frameCount: number) {
+    this.#frameCount = frameCount;
+  }
+
+  async open(): ReturnType<SpeechEncoder["open"]> {
+    const frameCount = this.#frameCount;
+    const { audioTokens, crossAttentionWidth } = FAKE_MODEL_INFO;
+    const elementsPerFrame = audioTokens * crossAttentionWidth;
+    return {
+      frameCount,
+      durationSeconds: frameCount / 25,
+      elementsPerFrame,
+      async *frames() {
+        for (let frame = 0; frame < frameCount; frame++) {
+          yield new Float32Array(elementsPerFrame).fill(frame);
+        }
+      },
+      [Symbol.asyncDispose]: async () => undefined,
+    };
+  }
+}
+
+export const FAKE_MODEL_INFO: ModelInfo = {
+  name: "fake",
+  resolution: RESOLUTION,
+  framesPerChunk: 4,
+  latentChannels: 4,
+  vaeScaleFactor: RESOLUTION / LATENT_SIZE,
+  scalingFactor: 0.5,
+  shiftFactor: 0,
+  audioFeatureLength: [2, 2],
+  audioTokens: 2,
+  crossAttentionWidth: 3,
+  scheduler: {
+    trainTimesteps: 1000,
+    betaStart: 0.00085,
+    betaEnd: 0.012,
+    betaSchedule: "scaled_linear",
+    stepsOffset: 1,
+    setAlphaToOne: false,
+    clipSample: false,
+  },
+  licence: "none",
+  hash: "0".repeat(64),
+};
+
+/** A model whose graphs are names that {@link FakeRuntime} understands. */
+export class FakeModel implements LatentSyncModel {
+  readonly info: ModelInfo = FAKE_MODEL_INFO;
+
+  async graph({ kind }: { readonly kind: GraphKind }): Promise<{ path: string }> {
+    return { path: kind };
+  }
+}
+
+type Feeds = Readonly<Record<string, Tensor>>;
+
+function feed(feeds: Feeds, name: string, ...dims: (number | undefined)[]): Tensor {
+  const value = feeds[name];
+  if (value === undefined) throw new Error(`The feed ${name} is missing.`);
+  const fits =
+    dims.length === value.dims.length &&
+    dims.every((dim, axis) => (dim ?? value.dims[axis]) === value.dims[axis]);
+  if (!fits)
+    throw new Error(
+      `${name} has the shape [${value.dims.join(", ")}] instead of [${dims.join(", ")}]`,
+    );
+  return value;
+}
+
+/** The noise of every element is the last audio feature of its frame, plus the deep features if any. */
+function fakeUnet(feeds: Feeds): Record<string, Tensor> {
+  const { audioTokens, crossAttentionWidth } = FAKE_MODEL_INFO;
+  const sample = feed(feeds, "sample", undefined, 13, undefined, LATENT_SIZE, LATENT_SIZE);
+  const [batch, , frames] = sample.dims as [number, number, number];
+  feed(feeds, "timestep", 1);
+  const audio = feed(
+    feeds,
+    "encoder_hidden_states",
+    batch * frames,
+    audioTokens,
+    crossAttentionWidth,
+  );
+  const plane = LATENT_SIZE ** 2;
+  const noise = Float32Array.from({ length: batch * 4 * frames * plane }, (_, index) => {
+    const frame = Math.floor(index / plane) % frames;
+    const item = Math.floor(index / (4 * frames * plane));
+    return (
+      Number(audio.data[(item * frames + frame + 1) * audioTokens * crossAttentionWidth - 1]) / 10
+    );
+  });
+  return { noise_pred: float32([batch, 4, frames, LATENT_SIZE, LATENT_SIZE], noise) };
+}
+
+const FAKE_GRAPHS: Readonly<Record<string, (feeds: Feeds) => Record<string, Tensor>>> = {
+  whisper_encoder: () => ({}),
+  vae_encoder(feeds) {
+    const [images] = feed(feeds, "image", undefined, 3, RESOLUTION, RESOLUTION).dims as [number];
+    const moments = new Float32Array(images * 4 * LATENT_SIZE ** 2);
+    const dims = [images, 4, LATENT_SIZE, LATENT_SIZE];
+    return { mean: float32(dims, moments), logvar: float32(dims, moments.slice().fill(-30)) };
+  },
+  vae_decoder(feeds) {
+    const latents = feed(feeds, "latents", undefined, 4, LATENT_SIZE, LATENT_SIZE);
+    const [images] = latents.dims as [number];
+    const size = 3 * RESOLUTION ** 2;
+    const pixels = Float32Array.from({ length: images * size }, (_, index) =>
+      Math.tanh(Number(latents.data[Math.floor(index / size) * 4 * LATENT_SIZE ** 2]) / 100),
+    );
+    return { image: float32([images, 3, RESOLUTION, RESOLUTION], pixels) };
+  },
+  unet: fakeUnet,
+  unet_deepcache_full: (feeds) => ({
+    ...fakeUnet(feeds),
+    deep_features: float32([1], Float32Array.of(0.5)),
+  }),
+  unet_deepcache_shallow(feeds) {
+    feed(feeds, "deep_features", 1);
+    return fakeUnet(feeds);
+  },
+};
+
+/** Runs the graphs of {@link FakeModel} as functions, and remembers which. */
+export class FakeRuntime implements Runtime {
+  readonly name = "fake";
+  readonly capabilities: Runtime["capabilities"] = {
+    device: "cpu",
+    profile: "cpu",
+    precisions: ["float32"],
+  };
+  readonly runs: string[] = [];
+  openSessions = 0;
+  /** Called before every run. */
+  beforeRun: (graph: string) => void = () => undefined;
+
+  async createSession(graph: Parameters<Runtime["createSession"]>[0]): Promise<Session> {
+    const name = "path" in graph ? graph.path : "";
+    const compute = FAKE_GRAPHS[name];
+    if (compute === undefined) throw new Error(`There is no graph ${name}.`);
+    this.openSessions += 1;
+    return {
+      inputs: [],
+      outputs: [],
+      run: async (feeds, options) => {
+        options?.signal?.throwIfAborted();
+        this.beforeRun(name);
+        this.runs.push(name);
+        return compute(feeds);
+      },
+      [Symbol.asyncDispose]: async () => {
+        this.openSessions -= 1;
+      },
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
