@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import { TestCounts } from "./scripts/test-counts.ts";
 
 export default defineConfig({
   test: {
@@ -7,5 +8,6 @@ export default defineConfig({
     hookTimeout: 120_000,
     // Native sessions are multi-threaded themselves.
     maxWorkers: 2,
+    reporters: ["default", new TestCounts()],
   },
 });

@@ -24,3 +24,22 @@ export type Point = readonly [x: number, y: number];
 
 /** A 2x3 matrix, row-major `[a, b, tx, c, d, ty]`: `x' = a*x + b*y + tx`, `y' = c*x + d*y + ty`. */
 export type AffineMatrix = readonly [number, number, number, number, number, number];
+
+/** A copy of a part of an image; the rectangle must lie inside it. */
+export function cropImage(image: RgbImage, region: Rectangle): ImagePatch {
+  const { x, y, width, height } = region;
+  const data = new Uint8Array(width * height * 3);
+  for (let row = 0; row < height; row++) {
+    const start = ((y + row) * image.width + x) * 3;
+    data.set(image.data.subarray(start, start + width * 3), row * width * 3);
+  }
+  return { x, y, width, height, data };
+}
+
+/** Writes a patch over an image, in place. */
+export function pastePatch(image: RgbImage, patch: ImagePatch): void {
+  for (let row = 0; row < patch.height; row++) {
+    const line = patch.data.subarray(row * patch.width * 3, (row + 1) * patch.width * 3);
+    image.data.set(line, ((patch.y + row) * image.width + patch.x) * 3);
+  }
+}

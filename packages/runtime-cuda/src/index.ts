@@ -1,1 +1,6 @@
-export {};
+export {
+  createCudaRuntime,
+  type CudaAvailability,
+  type CudaRuntimeOptions,
+  probeCuda,
+} from "./cuda-runtime.ts";

@@ -1,3 +1,4 @@
 export * from "./aligner-conformance.ts";
 export * from "./face-conformance.ts";
 export * from "./runtime-conformance.ts";
+export * from "./video-conformance.ts";

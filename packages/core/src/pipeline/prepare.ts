@@ -7,7 +7,7 @@ import type {
   FaceDetector,
   FaceTransform,
 } from "../face.ts";
-import type { AffineMatrix, ImagePatch, Point, Rectangle, RgbImage } from "../image.ts";
+import { type AffineMatrix, cropImage, type ImagePatch, type Point, type RgbImage } from "../image.ts";
 import type { VideoFrame, VideoReader } from "../video.ts";
 import { frameSequence } from "./frame-sequence.ts";
 import { prefetch } from "./prefetch.ts";
@@ -88,29 +88,16 @@ async function alignFrame(
   try {
     if (matrix === undefined) return { frame, face: undefined, speech };
     const region = aligner.region(matrix, frame.width, frame.height);
-    const background = await cutOut(frame, image, region);
+    const background: ImagePatch =
+      image === undefined
+        ? { x: region.x, y: region.y, ...(await frame.toRgb(region)) }
+        : cropImage(image, region);
     const face = await aligner.align(background, matrix, { signal });
     return { frame, face, speech };
   } catch (error) {
     frame[Symbol.dispose]();
     throw error;
   }
-}
-
-async function cutOut(
-  frame: VideoFrame,
-  image: RgbImage | undefined,
-  region: Rectangle,
-): Promise<ImagePatch> {
-  const { x, y } = region;
-  if (image === undefined) return { x, y, ...(await frame.toRgb(region)) };
-  const { width, height } = region;
-  const data = new Uint8Array(width * height * 3);
-  for (let row = 0; row < height; row++) {
-    const start = ((y + row) * image.width + x) * 3;
-    data.set(image.data.subarray(start, start + width * 3), row * width * 3);
-  }
-  return { x, y, width, height, data };
 }
 
 /** Finds each source frame's face once; when the video runs back over a frame, its matrix is known. */

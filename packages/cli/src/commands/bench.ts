@@ -1,0 +1,151 @@
+import { writeFile } from "node:fs/promises";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import {
+  describeEnvironment,
+  formatReport,
+  fullSizePhases,
+  measure,
+  stageBenchmarks,
+  wholeBenchmark,
+} from "@ls/benchmarks";
+import { openModel, openRandomModel } from "@ls/models";
+import { type CommandContext, packageVersion } from "../main.ts";
+import {
+  debugOption,
+  integer,
+  jsonOption,
+  precisionOption,
+  type RuntimeName,
+  runtimeOption,
+  threadsOption,
+} from "../options.ts";
+import { Resources } from "../resources.ts";
+import { selectRuntime } from "../select-runtime.ts";
+import { formatBytes } from "../terminal.ts";
+
+const SIZES = ["small", "256", "512"] as const;
+const STAGES = [
+  "mel",
+  "whisper",
+  "decode",
+  "detect",
+  "crop",
+  "vae-encode",
+  "unet-step",
+  "vae-decode",
+  "paste",
+  "encode",
+  "whole",
+] as const;
+
+interface BenchOptions {
+  readonly model?: string;
+  readonly size: (typeof SIZES)[number];
+  readonly stages: readonly string[];
+  readonly rounds: number;
+  readonly frames?: number;
+  readonly seconds: number;
+  readonly inferenceSteps: number;
+  readonly runtime: RuntimeName;
+  readonly precision: "auto" | "float32" | "float16";
+  readonly threads?: number;
+  readonly fullSize?: boolean;
+  readonly report?: string;
+  readonly json?: boolean;
+}
+
+export function addBenchCommand(program: Command, context: CommandContext): void {
+  program
+    .command("bench")
+    .description("time every stage on this machine, on drawn pictures and random weights")
+    .option("--model <name|dir>", "a model of yours instead of random weights")
+    .addOption(
+      new Option("--size <size>", "random weights: a small model, or LatentSync's real sizes")
+        .choices(SIZES)
+        .default("small"),
+    )
+    .option("--stages <list>", `some of ${STAGES.join(",")}`, parseStages, STAGES)
+    .option("--rounds <n>", "measured runs of each stage", integer(1, 10_000), 5)
+    .option("--frames <n>", "frames of the UNet's step; default: a chunk", integer(1, 24))
+    .option("--seconds <n>", "length of the whole run's clip", integer(1, 3600), 2)
+    .option("--inference-steps <n>", "steps of the whole run", integer(1, 1000), 6)
+    .addOption(runtimeOption())
+    .addOption(precisionOption())
+    .addOption(threadsOption())
+    .option("--full-size", "time reading, building and loading a full-size checkpoint instead")
+    .option("--report <file>", "also write the Markdown report to a file")
+    .addOption(jsonOption())
+    .addOption(debugOption())
+    .action((options: BenchOptions) => bench(options, context));
+}
+
+function parseStages(text: string): readonly string[] {
+  const stages = text.split(",").map((stage) => stage.trim());
+  const unknown = stages.filter((stage) => !STAGES.some((known) => known === stage));
+  if (unknown.length > 0) {
+    throw new InvalidArgumentError(`Unknown: ${unknown.join(", ")}. Known: ${STAGES.join(", ")}.`);
+  }
+  return stages;
+}
+
+async function bench(options: BenchOptions, context: CommandContext): Promise<void> {
+  await using resources = new Resources();
+  const runtime = await selectRuntime(options, resources);
+  const precision =
+    options.precision === "auto" ? runtime.capabilities.precisions[0] : options.precision;
+  if (options.fullSize === true) {
+    await benchFullSize({ ...options, runtime, precision }, context);
+    return;
+  }
+  const { terminal, signal } = context;
+  const { frames, stages, rounds, seconds, inferenceSteps, size, json } = options;
+  const model = resources.use(
+    options.model === undefined
+      ? openRandomModel({ size })
+      : await openModel(options.model, { signal }),
+  );
+  const shared = { model, runtime, precision, frames };
+  const all = [...stageBenchmarks(shared), wholeBenchmark({ ...shared, seconds, inferenceSteps })];
+  const measurements = await measure({
+    benchmarks: all.filter(({ name }) => stages.includes(name)),
+    rounds,
+    signal,
+    onRun: (name, round, milliseconds) => {
+      if (json === true) return;
+      terminal.stderr.write(`${round + 1}/${rounds} ${name} ${milliseconds.toFixed(1)} ms\n`);
+    },
+  });
+  const environment = describeEnvironment({
+    versions: { "latentsync-ts": packageVersion() },
+    runtime: `${runtime.name}, ${precision}`,
+    model: `${model.info.name}, ${model.info.resolution} pixels`,
+    command: `npx latentsync-ts ${process.argv.slice(2).join(" ")}`,
+  });
+  const report = { environment, measurements };
+  const text = formatReport(report);
+  if (options.report !== undefined) await writeFile(options.report, text);
+  terminal.stdout.write(json === true ? `${JSON.stringify(report)}\n` : text);
+}
+
+type FullSizeBench = Omit<BenchOptions, "runtime" | "precision"> &
+  Pick<Parameters<typeof fullSizePhases>[0], "runtime" | "precision">;
+
+async function benchFullSize(
+  { size, runtime, precision, json }: FullSizeBench,
+  { terminal, signal }: CommandContext,
+): Promise<void> {
+  const phases = await fullSizePhases({
+    size: size === "512" ? "512" : "256",
+    runtime,
+    precision,
+    signal,
+    onPhase: (phase) => {
+      if (json === true) return;
+      const grown = formatBytes(phase.peakMemoryBytes - phase.startMemoryBytes);
+      const peak = formatBytes(phase.peakMemoryBytes);
+      const seconds = phase.seconds.toFixed(1);
+      terminal.stdout.write(`${phase.name}: ${seconds} s, peak ${peak} (+${grown})\n`);
+    },
+  });
+  if (json === true) terminal.stdout.write(`${JSON.stringify(phases)}\n`);
+}

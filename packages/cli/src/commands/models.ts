@@ -1,0 +1,179 @@
+import { type Command, Option } from "commander";
+import {
+  convertCheckpoint,
+  listModels,
+  pullModel,
+  type PullEvent,
+  verifyModel,
+} from "@ls/models";
+import { LatentSyncError } from "@ls/core";
+import { createLogUpdate } from "log-update";
+import type { CommandContext } from "../main.ts";
+import { debugOption, jsonOption } from "../options.ts";
+import { formatBytes, type Terminal } from "../terminal.ts";
+
+interface OutputOptions {
+  readonly json?: boolean;
+}
+
+interface ConvertOptions {
+  readonly from: string;
+  readonly to: string;
+  readonly profile: "cpu" | "cuda" | "webgpu" | "tensorrt";
+  readonly precision: "float32" | "float16";
+}
+
+export function addModelsCommand(program: Command, context: CommandContext): void {
+  const models = program.command("models").description("get, list, check and convert models");
+  models
+    .command("pull <name>")
+    .description("download latentsync-1.5, latentsync-1.6 or hf:owner/repository, with Whisper and VAE")
+    .addOption(jsonOption())
+    .addOption(debugOption())
+    .action((name: string, options: OutputOptions) => pull(name, options, context));
+  models
+    .command("list")
+    .description("published models, and which are on this machine")
+    .addOption(jsonOption())
+    .action((options: OutputOptions) => list(options, context));
+  models
+    .command("verify <name>")
+    .description("read a pulled model's files anew and compare their hashes")
+    .addOption(jsonOption())
+    .addOption(debugOption())
+    .action((name: string, options: OutputOptions) => verify(name, options, context));
+  models
+    .command("convert")
+    .description("turn a checkpoint into a folder of ONNX graphs that infer --model takes")
+    .requiredOption("--from <name|dir>", "a pulled model's name or a folder in the official layout")
+    .requiredOption("--to <dir>", "folder for the graphs")
+    .addOption(
+      new Option("--profile <name>", "runtime that the graphs are for")
+        .choices(["cpu", "cuda", "webgpu", "tensorrt"])
+        .default("cpu"),
+    )
+    .addOption(
+      new Option("--precision <type>", "arithmetic of the networks")
+        .choices(["float32", "float16"])
+        .default("float32"),
+    )
+    .addOption(debugOption())
+    .action((options: ConvertOptions) => convert(options, context));
+}
+
+async function pull(
+  name: string,
+  options: OutputOptions,
+  { terminal, signal }: CommandContext,
+): Promise<void> {
+  using progress = createPullProgress(terminal, options.json ?? false);
+  const pulled = await pullModel(name, { signal, onProgress: (event) => progress.report(event) });
+  progress[Symbol.dispose]();
+  if (options.json === true) {
+    terminal.stdout.write(`${JSON.stringify({ type: "done", ...pulled })}\n`);
+    return;
+  }
+  const bytes = pulled.contents.reduce((sum, file) => sum + file.bytes, 0);
+  terminal.stdout.write(`${pulled.name}: ${pulled.contents.length} files, ${formatBytes(bytes)}\n`);
+  for (const { what, licence, url } of pulled.licences) {
+    terminal.stdout.write(`  ${what}: ${licence} (${url})\n`);
+  }
+}
+
+interface PullProgress extends Disposable {
+  report(event: PullEvent): void;
+}
+
+function createPullProgress(terminal: Terminal, json: boolean): PullProgress {
+  if (json) {
+    return {
+      report: (event) => terminal.stdout.write(`${JSON.stringify(event)}\n`),
+      [Symbol.dispose]: () => undefined,
+    };
+  }
+  const line = createLogUpdate(terminal.stderr as NodeJS.WriteStream);
+  const isTerminal = terminal.stderr.isTTY === true;
+  let last = "";
+  return {
+    report(event) {
+      const text = describePull(event);
+      if (isTerminal) line(text);
+      else if (event.type !== "progress" && text !== last) terminal.stderr.write(`${text}\n`);
+      last = text;
+    },
+    [Symbol.dispose]: () => {
+      if (isTerminal) line.clear();
+    },
+  };
+}
+
+function describePull(event: PullEvent): string {
+  const name = `${event.repository}/${event.path}`;
+  switch (event.type) {
+    case "start":
+    case "progress": {
+      const percent = Math.floor((100 * event.bytesDone) / Math.max(1, event.bytesTotal));
+      return `${name}: ${percent} % of ${formatBytes(event.bytesTotal)}`;
+    }
+    case "retry":
+      return `${name}: trying again (${event.reason})`;
+    case "verify":
+      return `${name}: checking its hash`;
+  }
+}
+
+async function list(options: OutputOptions, { terminal }: CommandContext): Promise<void> {
+  const models = await listModels();
+  if (options.json === true) {
+    terminal.stdout.write(`${JSON.stringify(models)}\n`);
+    return;
+  }
+  for (const { name, isPulled, bytes, licences } of models) {
+    const state = isPulled ? `on this machine, ${formatBytes(bytes ?? 0)}` : "not pulled";
+    const licence = licences.map(({ what, licence: words }) => `${what}: ${words}`).join("; ");
+    terminal.stdout.write(`${name}  ${state}  (${licence})\n`);
+  }
+}
+
+async function verify(
+  name: string,
+  options: OutputOptions,
+  { terminal, signal }: CommandContext,
+): Promise<void> {
+  const files = await verifyModel(name, {
+    signal,
+    onProgress: (file) => {
+      const line =
+        options.json === true
+          ? JSON.stringify(file)
+          : `${file.status}  ${file.repository}/${file.path}  ${formatBytes(file.bytes)}`;
+      terminal.stdout.write(`${line}\n`);
+    },
+  });
+  const damaged = files.filter(({ status }) => status === "damaged");
+  if (damaged.length > 0) {
+    throw new LatentSyncError(
+      "invalid_model",
+      `${damaged.length} of ${files.length} files of ${name} are damaged.`,
+      { hint: `Run: latentsync-ts models pull ${name}` },
+    );
+  }
+}
+
+async function convert(
+  options: ConvertOptions,
+  { terminal, signal }: CommandContext,
+): Promise<void> {
+  const { from, to, profile, precision } = options;
+  const line = createLogUpdate(terminal.stderr as NodeJS.WriteStream);
+  const isTerminal = terminal.stderr.isTTY === true;
+  await convertCheckpoint(from, to, {
+    variant: { profile, precision },
+    signal,
+    onProgress: (group, written, total) => {
+      if (isTerminal) line(`${group}: ${Math.floor((100 * written) / total)} %`);
+    },
+  });
+  if (isTerminal) line.clear();
+  terminal.stdout.write(`${to}\n`);
+}

@@ -1,0 +1,31 @@
+/** Ctrl-C and termination as an `AbortSignal`, so that everything is put away before the process ends. */
+import { LatentSyncError } from "@ls/core";
+
+/** The program was asked to stop; it exits with 130, as shells expect after Ctrl-C. */
+export class Interrupted extends LatentSyncError {
+  constructor(signal: string) {
+    super("io", `Stopped by ${signal}; nothing was left behind.`);
+    this.name = "Interrupted";
+  }
+}
+
+export interface Interrupt extends Disposable {
+  readonly signal: AbortSignal;
+}
+
+/** Listens until disposed. A second Ctrl-C ends the process at once. */
+export function listenForInterrupt(): Interrupt {
+  const controller = new AbortController();
+  const stop = (name: NodeJS.Signals): void => {
+    if (controller.signal.aborted) process.exit(130);
+    controller.abort(new Interrupted(name));
+  };
+  const names = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+  for (const name of names) process.on(name, stop);
+  return {
+    signal: controller.signal,
+    [Symbol.dispose]: () => {
+      for (const name of names) process.off(name, stop);
+    },
+  };
+}

@@ -1,0 +1,153 @@
+/** Wires the default adapters, so that embedding takes a few lines. */
+import { createSpeechEncoder } from "@ls/audio";
+import {
+  type FaceDetector,
+  LatentSync,
+  LatentSyncError,
+  type LipSyncEvent,
+  type LipSyncRequest,
+  type ModelInfo,
+  type Precision,
+  type Runtime,
+} from "@ls/core";
+import { type GraphProgress, listModels, type ModelReference, openModel } from "@ls/models";
+import {
+  createFaceAligner,
+  createFfmpegVideoSink,
+  createFfmpegVideoSource,
+  createInsightFaceDetector,
+  createLandmarkFileDetector,
+  createMediaPipeDetector,
+  INSIGHTFACE_LICENCE_NOTICE,
+  type VideoCodec,
+} from "@ls/video";
+import { framesOutSink } from "./frames-out.ts";
+import type { RuntimeName } from "./options.ts";
+import { Resources } from "./resources.ts";
+import { selectRuntime } from "./select-runtime.ts";
+
+/** How to make an engine; everything has a default. */
+export interface LoadOptions {
+  /**
+   * A pulled model's name such as `latentsync-1.6`, `hf:owner/repository`, or a folder in the
+   * official or the converted layout. Default: the newest pulled model.
+   */
+  readonly model?: string | undefined;
+  /** The UNet's YAML and checkpoint, as the official script takes them; both or neither. */
+  readonly unetConfig?: string | undefined;
+  readonly unetCheckpoint?: string | undefined;
+  /** A runtime's name, or a runtime that stays yours. Default `auto`: CUDA where it works, else the CPU. */
+  readonly runtime?: RuntimeName | Runtime | undefined;
+  /** Default: what the runtime prefers. */
+  readonly precision?: Precision | undefined;
+  /** CPU threads of the networks. Default: all cores. */
+  readonly threads?: number | undefined;
+  /** Default `mediapipe`. `insightface` needs `faceModel`; its weights are for non-commercial use. */
+  readonly faceDetector?: "mediapipe" | "insightface" | undefined;
+  /** Folder of InsightFace's `det_10g.onnx` and `2d106det.onnx`. */
+  readonly faceModel?: string | undefined;
+  /** JSON file with the alignment points of every frame; no detector is used then. */
+  readonly landmarks?: string | undefined;
+  /** Folder where every output frame is also written as PNG, before encoding. */
+  readonly framesOut?: string | undefined;
+  /** Video codec of the output. Default `h264`. */
+  readonly codec?: VideoCodec | undefined;
+  /** Quality of the video encoder, lower is better. Default: the codec's. */
+  readonly crf?: number | undefined;
+  /** Reports the conversion of a checkpoint, which happens once per checkpoint and runtime. */
+  readonly onGraphProgress?: GraphProgress | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** An engine with its parts; disposing it disposes them. */
+export interface LoadedEngine extends AsyncDisposable {
+  readonly model: ModelInfo;
+  /** Name of the runtime in use. */
+  readonly runtime: string;
+  /** What a person should be told, licences for example. */
+  readonly notices: readonly string[];
+  /** See `LatentSync.run` of `@ls/core`. */
+  run(request: LipSyncRequest): AsyncGenerator<LipSyncEvent, void, undefined>;
+}
+
+/**
+ * Makes an engine out of the default adapters: FFmpeg, MediaPipe, onnxruntime-node.
+ * @throws LatentSyncError with what is missing and what to do.
+ */
+export async function load(options: LoadOptions = {}): Promise<LoadedEngine> {
+  const { onGraphProgress: onProgress, signal } = options;
+  const resources = new Resources();
+  try {
+    const reference = await modelReference(options);
+    const model = resources.use(await openModel(reference, { onProgress, signal }));
+    const runtime = await selectRuntime(options, resources);
+    const detector = resources.use(await selectDetector(options, runtime));
+    const { resolution, audioFeatureLength } = model.info;
+    const aligner = resources.use(createFaceAligner({ resolution }));
+    const { codec, crf, framesOut } = options;
+    const sink = createFfmpegVideoSink({
+      ...(codec === undefined ? {} : { codec }),
+      ...(crf === undefined ? {} : { crf }),
+    });
+    const engine = resources.use(
+      await LatentSync.load({
+        model,
+        runtime,
+        ...(options.precision === undefined ? {} : { precision: options.precision }),
+        speech: createSpeechEncoder({ audioFeatureLength }),
+        source: createFfmpegVideoSource(),
+        sink: framesOut === undefined ? sink : framesOutSink(sink, framesOut),
+        detector,
+        aligner,
+      }),
+    );
+    return {
+      model: model.info,
+      runtime: runtime.name,
+      notices: usesInsightFace(options) ? [INSIGHTFACE_LICENCE_NOTICE] : [],
+      run: (request) => engine.run(request),
+      [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),
+    };
+  } catch (error) {
+    await resources[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function modelReference(options: LoadOptions): Promise<ModelReference> {
+  const { model, unetConfig, unetCheckpoint } = options;
+  if (unetConfig !== undefined || unetCheckpoint !== undefined) {
+    if (unetConfig === undefined || unetCheckpoint === undefined || model !== undefined) {
+      throw new LatentSyncError(
+        "invalid_argument",
+        "The UNet's configuration and checkpoint must be given together, and without a model.",
+        { hint: "Give both paths, or a model's folder alone." },
+      );
+    }
+    return { unetConfigPath: unetConfig, unetCheckpointPath: unetCheckpoint };
+  }
+  if (model !== undefined) return model;
+  const pulled = (await listModels()).filter(({ isPulled }) => isPulled).map(({ name }) => name);
+  const newest = pulled.toSorted().at(-1);
+  if (newest !== undefined) return newest;
+  throw new LatentSyncError("not_found", "No model was named, and none has been pulled.", {
+    hint: "Run: latentsync-ts models pull latentsync-1.6 - or name a folder with --model.",
+  });
+}
+
+function usesInsightFace({ faceDetector, landmarks }: LoadOptions): boolean {
+  return landmarks === undefined && faceDetector === "insightface";
+}
+
+async function selectDetector(options: LoadOptions, runtime: Runtime): Promise<FaceDetector> {
+  const { landmarks, faceModel } = options;
+  const signal = options.signal === undefined ? {} : { signal: options.signal };
+  if (landmarks !== undefined) return createLandmarkFileDetector(landmarks);
+  if (!usesInsightFace(options)) return createMediaPipeDetector(signal);
+  if (faceModel === undefined) {
+    throw new LatentSyncError("invalid_argument", "InsightFace needs its networks' folder.", {
+      hint: "Give the folder of det_10g.onnx and 2d106det.onnx with --face-model.",
+    });
+  }
+  return createInsightFaceDetector({ runtime, modelFolder: faceModel, ...signal });
+}

@@ -1,0 +1,48 @@
+/** Parsers of option values: a clear usage error for what is not allowed. */
+import { InvalidArgumentError, Option } from "commander";
+
+/** A whole number within bounds. */
+export function integer(minimum: number, maximum: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() === "" || !Number.isInteger(value) || value < minimum || value > maximum) {
+      throw new InvalidArgumentError(`Expected a whole number from ${minimum} to ${maximum}.`);
+    }
+    return value;
+  };
+}
+
+/** A number within bounds. */
+export function decimal(minimum: number, maximum: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() === "" || !(value >= minimum && value <= maximum)) {
+      throw new InvalidArgumentError(`Expected a number from ${minimum} to ${maximum}.`);
+    }
+    return value;
+  };
+}
+
+export const RUNTIMES = ["auto", "cpu", "cuda", "webgpu", "coreml", "directml"] as const;
+export type RuntimeName = (typeof RUNTIMES)[number];
+
+export const PRECISIONS = ["auto", "float32", "float16"] as const;
+
+export const runtimeOption = (): Option =>
+  new Option("--runtime <name>", "where the networks run").choices(RUNTIMES).default("auto");
+
+export const precisionOption = (): Option =>
+  new Option("--precision <type>", "arithmetic of the networks").choices(PRECISIONS).default("auto");
+
+export const modelOption = (): Option =>
+  new Option(
+    "--model <name|dir>",
+    "a pulled model's name, or a folder in the official or the converted layout",
+  ).env("LATENTSYNC_MODEL");
+
+export const threadsOption = (): Option =>
+  new Option("--threads <n>", "CPU threads for the networks").argParser(integer(1, 1024));
+
+export const jsonOption = (): Option => new Option("--json", "print JSON on stdout");
+
+export const debugOption = (): Option => new Option("--debug", "print stack traces");

@@ -1,0 +1,53 @@
+/** How the program speaks: results on stdout, everything else on stderr, after clig.dev. */
+import { styleText } from "node:util";
+import { LatentSyncError } from "@ls/core";
+
+/** Where a command writes; a test may pass its own. */
+export interface Terminal {
+  readonly stdout: NodeJS.WritableStream;
+  readonly stderr: NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
+}
+
+export type Style = Parameters<typeof styleText>[0];
+
+/** Colours text if the stream is a terminal and `NO_COLOR` is not set. */
+export function paint(stream: NodeJS.WritableStream, style: Style, text: string): string {
+  // `styleText` looks at the stream, NO_COLOR, NODE_DISABLE_COLORS and FORCE_COLOR.
+  return styleText(style, text, { stream, validateStream: true });
+}
+
+/** One line for what went wrong, one for what to do; the stack only when it was asked for. */
+export function formatError(error: unknown, terminal: Terminal, debug: boolean): string {
+  const label = paint(terminal.stderr, "red", "error:");
+  if (debug) {
+    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    const cause = error instanceof Error && error.cause !== undefined ? `\n${formatCause(error.cause)}` : "";
+    return `${label} ${stack}${cause}`;
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  const line = `${label} ${message.replaceAll(/\s*\n\s*/g, " ")}`;
+  if (LatentSyncError.is(error)) return error.hint === undefined ? line : `${line}\n${error.hint}`;
+  return `${line}\nThis should not have happened; run again with --debug and report what it prints.`;
+}
+
+function formatCause(cause: unknown): string {
+  return `caused by: ${cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)}`;
+}
+
+/** `75` as `1:15`, `3725` as `1:02:05`. */
+export function formatDuration(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  const twoDigits = (value: number): string => String(value).padStart(2, "0");
+  const hours = Math.floor(whole / 3600);
+  const minutes = Math.floor(whole / 60) % 60;
+  const rest = twoDigits(whole % 60);
+  return hours === 0 ? `${minutes}:${rest}` : `${hours}:${twoDigits(minutes)}:${rest}`;
+}
+
+/** `1536` as `1.5 KiB`. */
+export function formatBytes(bytes: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  const power = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(bytes) / 10));
+  const value = bytes / 1024 ** power;
+  return `${power === 0 ? value : value.toFixed(1)} ${units[power]}`;
+}

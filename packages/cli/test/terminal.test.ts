@@ -1,0 +1,118 @@
+import { PassThrough } from "node:stream";
+import { text } from "node:stream/consumers";
+import { LatentSyncError, type LipSyncEvent } from "@ls/core";
+import { describe, expect, it } from "vitest";
+import { translateOfficialFlags } from "../src/official-flags.ts";
+import { createProgress } from "../src/progress.ts";
+import { formatBytes, formatDuration, formatError, type Terminal } from "../src/terminal.ts";
+
+function fakeTerminal(): Terminal & { readonly stdout: PassThrough; readonly stderr: PassThrough } {
+  return { stdout: new PassThrough(), stderr: new PassThrough() };
+}
+
+describe("official flags", () => {
+  it("are translated, values and everything else are not", () => {
+    const official = [
+      ...["infer", "--unet_config_path", "a_b.yaml", "--inference_ckpt_path", "c.pt"],
+      ...["--video_path=in_put.mp4", "--audio_path", "my_voice.wav", "--video_out_path", "o.mp4"],
+      ...["--inference_steps", "20", "--guidance_scale", "1.5", "--enable_deepcache", "--seed", "7"],
+    ];
+    expect(translateOfficialFlags(official)).toEqual([
+      ...["infer", "--unet-config", "a_b.yaml", "--unet-checkpoint", "c.pt"],
+      ...["--video=in_put.mp4", "--audio", "my_voice.wav", "--out", "o.mp4"],
+      ...["--inference-steps", "20", "--guidance-scale", "1.5", "--enable-deepcache", "--seed", "7"],
+    ]);
+  });
+});
+
+describe("figures", () => {
+  it.each([
+    [0, "0:00"],
+    [59.6, "1:00"],
+    [75, "1:15"],
+    [3725, "1:02:05"],
+    [36_000, "10:00:00"],
+  ])("%d s is %s", (seconds, expected) => {
+    expect(formatDuration(seconds)).toBe(expected);
+  });
+
+  it.each([
+    [0, "0 B"],
+    [1023, "1023 B"],
+    [1536, "1.5 KiB"],
+    [5 * 1024 ** 3, "5.0 GiB"],
+  ])("%d bytes are %s", (bytes, expected) => {
+    expect(formatBytes(bytes)).toBe(expected);
+  });
+});
+
+describe("errors", () => {
+  const error = new LatentSyncError("not_found", "a.mp4 does\nnot exist.", { hint: "Check it." });
+
+  it("are one line and what to do, without a stack or colours where nobody looks", () => {
+    expect(formatError(error, fakeTerminal(), false)).toBe(
+      "error: a.mp4 does not exist.\nCheck it.",
+    );
+  });
+
+  it("show the stack and the cause when asked to", () => {
+    const wrapped = new LatentSyncError("io", "outer", { cause: error });
+    const shown = formatError(wrapped, fakeTerminal(), true);
+    expect(shown).toContain("terminal.test.ts");
+    expect(shown).toContain("caused by: LatentSyncError");
+  });
+
+  it("of an unknown kind ask for a report", () => {
+    expect(formatError(new TypeError("x is y"), fakeTerminal(), false)).toMatch(/report/);
+  });
+});
+
+const EVENTS: readonly LipSyncEvent[] = [
+  { type: "stage", stage: "speech", elapsedSeconds: 0, remainingSeconds: undefined },
+  { type: "stage", stage: "frames", elapsedSeconds: 1, remainingSeconds: undefined },
+  {
+    ...{ type: "step", chunk: 0, chunks: 2, step: 5, steps: 10 },
+    ...{ elapsedSeconds: 12, remainingSeconds: 33 },
+  },
+  {
+    ...{ type: "frames", frames: 16, totalFrames: 32 },
+    ...{ elapsedSeconds: 23, remainingSeconds: 20 },
+  },
+];
+
+describe("progress", () => {
+  it("is a line now and then where nobody watches", async () => {
+    const terminal = fakeTerminal();
+    const progress = createProgress(terminal, false);
+    for (const event of EVENTS) progress.report(event);
+    progress[Symbol.dispose]();
+    terminal.stderr.end();
+    expect((await text(terminal.stderr)).trimEnd().split("\n")).toEqual([
+      "Analysing the speech",
+      "Making frames",
+      "25 %, frame 0, 0:33 left",
+      "25 %, frame 16/32, 0.7 fps, 0:20 left",
+    ]);
+  });
+
+  it("is one JSON event per line for programs", async () => {
+    const terminal = fakeTerminal();
+    const progress = createProgress(terminal, true);
+    for (const event of EVENTS) progress.report(event);
+    terminal.stdout.end();
+    const lines = (await text(terminal.stdout)).trimEnd().split("\n");
+    expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual(
+      EVENTS.map((event) => JSON.parse(JSON.stringify(event)) as unknown),
+    );
+  });
+
+  it("is a bar on a terminal, and gone at the end", async () => {
+    const terminal = fakeTerminal();
+    const stderr = Object.assign(terminal.stderr, { isTTY: true, columns: 80, rows: 24 });
+    const progress = createProgress({ ...terminal, stderr }, false);
+    for (const event of EVENTS) progress.report(event);
+    progress[Symbol.dispose]();
+    stderr.end();
+    expect(await text(stderr)).toContain("━━━━━━");
+  });
+});

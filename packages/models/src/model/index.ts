@@ -1,0 +1,15 @@
+export type { GraphProgress } from "./checkpoint-model.ts";
+export {
+  convertCheckpoint,
+  openModel,
+  type OpenedModel,
+  type OpenModelSettings,
+  type ModelReference,
+} from "./open-model.ts";
+export type { GraphGroup, GraphVariant } from "./network-graphs.ts";
+export {
+  openRandomModel,
+  type RandomModelOptions,
+  type RandomModelSize,
+  writeRandomModel,
+} from "./random-model.ts";

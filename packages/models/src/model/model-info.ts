@@ -1,0 +1,57 @@
+import { LatentSyncError, type ModelInfo } from "@ls/core";
+import { checkTensors } from "../checkpoint/check-tensors.ts";
+import type { ModelCheckpoint } from "../checkpoint/model-checkpoint.ts";
+import {
+  expectedUNetTensors,
+  expectedVaeTensors,
+  expectedWhisperTensors,
+} from "../networks/index.ts";
+
+/** What the pipeline must know of a checkpoint, from its configurations. */
+export function describeModel(
+  checkpoint: ModelCheckpoint,
+  identity: { readonly name: string; readonly licence: string },
+): ModelInfo {
+  const { unetConfig, vaeConfig, whisperDims, scheduler, hash } = checkpoint;
+  const { data, model } = unetConfig;
+  const [before, after] = data.audioFeatLength;
+  const statesPerFrame = 2 * before + 2 * (after + 1);
+  return {
+    ...identity,
+    resolution: data.resolution,
+    framesPerChunk: data.numFrames,
+    latentChannels: vaeConfig.latentChannels,
+    vaeScaleFactor: 2 ** (vaeConfig.blockOutChannels.length - 1),
+    scalingFactor: vaeConfig.scalingFactor,
+    shiftFactor: vaeConfig.shiftFactor,
+    audioFeatureLength: data.audioFeatLength,
+    audioTokens: statesPerFrame * (whisperDims.nAudioLayer + 1),
+    crossAttentionWidth: model.crossAttentionDim,
+    scheduler,
+    hash,
+  };
+}
+
+/**
+ * Checks that every tensor of the three networks is there, of the right shape, and nothing else.
+ * @throws LatentSyncError `invalid_model` that lists what is wrong.
+ */
+export function checkCheckpoint(checkpoint: ModelCheckpoint): void {
+  const { files, unetConfig, unet, vaeConfig, vae, whisperDims, whisper } = checkpoint;
+  if (unetConfig.data.videoFramesPerSecond !== 25 || unetConfig.data.audioSampleRateHz !== 16_000) {
+    throw new LatentSyncError(
+      "unsupported",
+      `The configuration asks for ${unetConfig.data.videoFramesPerSecond} frames per second and ` +
+        `${unetConfig.data.audioSampleRateHz} Hz; LatentSync works at 25 and 16000.`,
+      { hint: "Use the configuration that was published with the checkpoint." },
+    );
+  }
+  checkTensors(unet, expectedUNetTensors(unetConfig.model), {
+    what: `The UNet's checkpoint ${files.unetPath}`,
+  });
+  checkTensors(vae, expectedVaeTensors(vaeConfig), { what: `The VAE in ${files.vaeFolder}` });
+  checkTensors(whisper, expectedWhisperTensors(whisperDims), {
+    what: "The Whisper checkpoint",
+    allowed: ["decoder."],
+  });
+}

@@ -1,0 +1,11 @@
+export { buildGraph, type BuildGraphOptions, type GraphIngredients } from "./build-graph.ts";
+export type { BuildOptions } from "./build-options.ts";
+export {
+  buildUNet,
+  expectedUNetTensors,
+  type UNetKind,
+  type UNetNetworkConfig,
+  type UNetOptions,
+} from "./unet.ts";
+export { buildVaeDecoder, buildVaeEncoder, expectedVaeTensors, type VaeOptions } from "./vae.ts";
+export { buildWhisperEncoder, expectedWhisperTensors } from "./whisper.ts";

@@ -1,0 +1,154 @@
+import type { Precision } from "@ls/core";
+import { ELEMENT_TYPES, type ElementType } from "../graph/element-type.ts";
+import { type Graph, type ModuleOutput, type Value, float } from "../graph/graph.ts";
+import { toFloat16Bits } from "../graph/half.ts";
+import type {
+  ConvolutionLayer,
+  Emitters,
+  FeatureMap,
+  GroupNormLayer,
+  LayerNormLayer,
+  LinearLayer,
+} from "./profiles/emitters.ts";
+import type { WeightStore } from "./weights.ts";
+
+/** Version of ONNX's own operators that all graphs use. */
+export const OPSET = 20;
+
+/** Element type of the tensors that a graph exchanges with its host. */
+export const BORDER: ElementType = "float32";
+
+const CONTRIB_DOMAIN = "com.microsoft";
+
+/** Dimensions of a reshape; `frames` is the frame count, static or symbolic. */
+export type ReshapeDimension = number | "frames";
+
+export interface NetworkOptions {
+  readonly graph: Graph;
+  readonly weights: WeightStore;
+  readonly emit: Emitters;
+  readonly precision: Precision;
+  /** Whether fused operators are replaced by their definitions in standard operators. */
+  readonly expandFused: boolean;
+}
+
+/** A network under construction: its graph, its weights and the operators it is made of. */
+export class Network {
+  readonly graph: Graph;
+  readonly weights: WeightStore;
+  readonly emit: Emitters;
+  /** Element type of weights and activations. */
+  readonly dtype: "float32" | "float16";
+  readonly expandFused: boolean;
+  /** Frame count: a number, or an int64 value of shape [1]. */
+  frames: number | Value = 1;
+  readonly #shapes: Map<string, Value> = new Map();
+
+  constructor(options: NetworkOptions) {
+    this.graph = options.graph;
+    this.weights = options.weights;
+    this.emit = options.emit;
+    this.dtype = options.precision;
+    this.expandFused = options.expandFused;
+  }
+
+  module<T extends ModuleOutput>(path: string, build: () => T): T {
+    return this.graph.module(path, build);
+  }
+
+  convolution(x: FeatureMap, layer: ConvolutionLayer): FeatureMap {
+    return this.module(layer.path, () => this.emit.convolution(this, x, layer));
+  }
+
+  groupNorm(x: FeatureMap, layer: GroupNormLayer): FeatureMap {
+    return this.module(layer.path, () => this.emit.groupNorm(this, x, layer));
+  }
+
+  linear(x: Value, layer: LinearLayer): Value {
+    return this.module(layer.path, () => this.emit.linear(this, x, layer));
+  }
+
+  normalize(x: Value, layer: LayerNormLayer): Value {
+    return this.module(layer.path, () => this.emit.layerNorm(this, x, layer));
+  }
+
+  /** Sum of two feature maps of one shape. */
+  sum(a: FeatureMap, b: FeatureMap): FeatureMap {
+    return { ...a, value: this.add(a.value, b.value) };
+  }
+
+  concatChannels(a: FeatureMap, b: FeatureMap): FeatureMap {
+    const attributes = { axis: this.emit.layout.channelAxis };
+    const value = this.graph.op("Concat", [a.value, b.value], { attributes });
+    return { ...a, value, channels: a.channels + b.channels };
+  }
+
+  /** A number, of the network's element type or another. */
+  scalar(value: number, dtype: ElementType = this.dtype): Value {
+    const data = Float32Array.of(value);
+    return this.graph.constant(dtype, [], dtype === "float16" ? toFloat16Bits(data) : data);
+  }
+
+  /** `count` times the same number. */
+  filled(value: number, count: number, dtype: ElementType = this.dtype): Value {
+    const data = new Float32Array(count).fill(value);
+    return this.graph.constant(dtype, [count], dtype === "float16" ? toFloat16Bits(data) : data);
+  }
+
+  /** Converts the element type, where it differs. */
+  cast(value: Value, dtype: ElementType): Value {
+    if (value.dtype === dtype) return value;
+    const to = ELEMENT_TYPES[dtype].onnx;
+    return this.graph.op("Cast", [value], { attributes: { to }, dtype });
+  }
+
+  /** Reshapes; 0 keeps a dimension, -1 takes what is left. */
+  reshape(value: Value, dims: readonly ReshapeDimension[]): Value {
+    return this.graph.op("Reshape", [value, this.#shape(dims)]);
+  }
+
+  transpose(value: Value, perm: readonly number[]): Value {
+    return this.graph.op("Transpose", [value], { attributes: { perm } });
+  }
+
+  add(a: Value, b: Value): Value {
+    return this.graph.op("Add", [a, b]);
+  }
+
+  mul(a: Value, b: Value): Value {
+    return this.graph.op("Mul", [a, b]);
+  }
+
+  sigmoidGate(value: Value): Value {
+    return this.mul(value, this.graph.op("Sigmoid", [value]));
+  }
+
+  layerNorm(value: Value, scale: Value, bias: Value, epsilon: number): Value {
+    return this.graph.op("LayerNormalization", [value, scale, bias], {
+      attributes: { axis: -1, epsilon: float(epsilon) },
+    });
+  }
+
+  /** An operator of ONNX Runtime's own domain. */
+  contrib(
+    type: string,
+    inputs: readonly (Value | undefined)[],
+    attributes: Readonly<Record<string, number | { readonly float: number } | readonly number[]>>,
+  ): Value {
+    return this.graph.op(type, inputs, { domain: CONTRIB_DOMAIN, attributes });
+  }
+
+  #shape(dims: readonly ReshapeDimension[]): Value {
+    const { frames } = this;
+    if (typeof frames === "number" || !dims.includes("frames")) {
+      return this.graph.integers(dims.map((dim) => (dim === "frames" ? Number(frames) : dim)));
+    }
+    const key = dims.join(",");
+    const existing = this.#shapes.get(key);
+    if (existing !== undefined) return existing;
+    const parts = dims.map((dim) => (dim === "frames" ? frames : this.graph.integers([dim])));
+    const shape = this.graph.op("Concat", parts, { attributes: { axis: 0 }, dtype: "int64" });
+    this.#shapes.set(key, shape);
+    return shape;
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * ONNX Runtime's WebGPU provider: PyTorch's layout, its fused attention, GEGLU and residual
+ * kernels, and every group norm as an instance norm, the one norm of images that it has a kernel for.
+ */
+import type { Value } from "../../graph/graph.ts";
+import type { Network } from "../network.ts";
+import { biasAdd, biasSplitGelu, multiHeadAttention } from "./contrib.ts";
+import type { Emitters, FeatureMap, GroupNormLayer, LinearLayer } from "./emitters.ts";
+import { applyAffine, normalizeImages, standardEmitters } from "./standard.ts";
+
+function groupNorm(net: Network, x: FeatureMap, layer: GroupNormLayer): FeatureMap {
+  const value = net.cast(x.value, "float32");
+  const normalized = layer.acrossFrames
+    ? normalizeVideos(net, x, value, layer)
+    : normalizeImages(net, value, layer);
+  return applyAffine(net, x, normalized, layer);
+}
+
+/** Brings the frames of a group side by side, so that an instance is a group of a whole video. */
+function normalizeVideos(net: Network, x: FeatureMap, value: Value, layer: GroupNormLayer): Value {
+  if (net.frames === 1) return normalizeImages(net, value, layer);
+  const { groups } = layer;
+  const size = (x.channels / groups) * x.height * x.width;
+  const video = net.reshape(value, [-1, "frames", groups, size]);
+  const byGroup = net.transpose(video, [0, 2, 1, 3]);
+  const normalized = net.reshape(normalizeImages(net, byGroup, layer), [
+    -1,
+    groups,
+    "frames",
+    size,
+  ]);
+  return net.transpose(normalized, [0, 2, 1, 3]);
+}
+
+/** GEGLU by the fused kernel, where there is one for the width. */
+export function fusedGeglu(net: Network, x: Value, layer: LinearLayer): Value {
+  const product = net.emit.linear(net, x, { ...layer, bias: false });
+  const bias = net.weights.tensor(`${layer.path}.bias`, [layer.outWidth]);
+  const fused = biasSplitGelu(net, product, bias, layer.outWidth);
+  if (fused !== undefined) return fused;
+  const [hidden, gate] = net.graph.ops("Split", [net.add(product, bias)], 2, {
+    attributes: { axis: -1, num_outputs: 2 },
+  });
+  return net.mul(hidden as Value, net.emit.gelu(net, gate as Value));
+}
+
+/** A residual by the fused kernel, where there is one for the width. */
+export function fusedResidual(net: Network, x: Value, layer: LinearLayer, residual: Value): Value {
+  const product = net.emit.linear(net, x, { ...layer, bias: false });
+  const bias = net.weights.tensor(`${layer.path}.bias`, [layer.outWidth]);
+  return biasAdd(net, product, bias, residual, layer.outWidth);
+}
+
+export const webgpuEmitters: Emitters = {
+  ...standardEmitters,
+  groupNorm,
+  linearWithResidual: fusedResidual,
+  attention: multiHeadAttention,
+  gelu: (net, x) => net.graph.op("Gelu", [x]),
+  geglu: fusedGeglu,
+};

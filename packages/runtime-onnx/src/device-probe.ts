@@ -1,0 +1,68 @@
+/** Finds out whether a device computes, by running a model of one node on it. */
+import { LatentSyncError, type Precision, type RuntimeCapabilities, type Tensor } from "@ls/core";
+import type { NativeSessionOptions } from "./messages.ts";
+import { probeModel } from "./probe-model.ts";
+import type { SessionHost } from "./session-host.ts";
+
+const ONE = {
+  float32: { dtype: "float32", dims: [1], data: Float32Array.of(1) },
+  float16: { dtype: "float16", dims: [1], data: Uint16Array.of(0x3c00) },
+} as const satisfies Readonly<Record<Precision, Tensor>>;
+
+/** @returns what went wrong, or undefined if the device computes at this precision. */
+async function tryPrecision(
+  host: SessionHost,
+  options: NativeSessionOptions,
+  precision: Precision,
+): Promise<unknown> {
+  try {
+    const { id } = await host.create({ bytes: probeModel(precision) }, options);
+    try {
+      const one = ONE[precision];
+      await host.run(id, { x: { ...one, data: one.data.slice() } }, ["y"]);
+    } finally {
+      await host.release(id);
+    }
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}
+
+/** The part of a native message that tells people something. */
+function essence(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  const known =
+    /(Failed to get a WebGPU adapter|OrtSessionOptionsAppendExecutionProvider|no available backend|CUDA failure).*/u;
+  return known.exec(text)?.[0] ?? text;
+}
+
+/**
+ * Reduces what a runtime claims to what the device does.
+ * @throws LatentSyncError `unsupported` with `hint` if it does nothing.
+ */
+export async function probeCapabilities(
+  host: SessionHost,
+  options: NativeSessionOptions,
+  runtime: {
+    readonly name: string;
+    readonly capabilities: RuntimeCapabilities;
+    readonly hint: string;
+  },
+): Promise<RuntimeCapabilities> {
+  const { name, capabilities, hint } = runtime;
+  const working: Precision[] = [];
+  let failure: unknown;
+  for (const precision of capabilities.precisions) {
+    const error = await tryPrecision(host, options, precision);
+    if (error === undefined) working.push(precision);
+    else failure = error;
+  }
+  const [preferred, ...others] = working;
+  if (preferred !== undefined) return { ...capabilities, precisions: [preferred, ...others] };
+  throw new LatentSyncError(
+    "unsupported",
+    `The ${name} runtime is not available on ${process.platform}-${process.arch}: ${essence(failure)}`,
+    { cause: failure, hint },
+  );
+}

@@ -1,0 +1,33 @@
+import { LatentSyncError } from "@ls/core";
+
+export type OrtModule = typeof import("onnxruntime-node");
+
+function reason(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.split("\n", 1)[0] ?? text;
+}
+
+/**
+ * Imports onnxruntime-node, which loads its native library.
+ * @param specifier another module with the same exports.
+ * @throws LatentSyncError `unsupported` if the package or its native library cannot be loaded.
+ */
+export async function loadOrt(specifier = "onnxruntime-node"): Promise<OrtModule> {
+  try {
+    const ort = (await import(specifier)) as OrtModule;
+    // Every failure also comes back as an exception, so its own log would only repeat it.
+    ort.env.logLevel = "fatal";
+    return ort;
+  } catch (error) {
+    throw new LatentSyncError(
+      "unsupported",
+      `onnxruntime-node cannot be loaded on ${process.platform}-${process.arch}: ${reason(error)}`,
+      {
+        cause: error,
+        hint:
+          "Run `npm install onnxruntime-node`. It has binaries for Linux with glibc (x64, arm64), " +
+          "macOS (arm64) and Windows (x64, arm64).",
+      },
+    );
+  }
+}

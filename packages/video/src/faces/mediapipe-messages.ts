@@ -1,0 +1,30 @@
+/** What the MediaPipe detector and its worker thread say to each other. */
+import type { Face, LatentSyncErrorCode, RgbImage } from "@ls/core";
+import type { FaceFinderOptions } from "./face-finder.ts";
+import type { TensorFlowBackend } from "./tensorflow.ts";
+
+/** The worker's `workerData`. */
+export interface MediaPipeWorkerData {
+  readonly backend: TensorFlowBackend;
+  readonly modelFolder: string | undefined;
+  readonly finder: FaceFinderOptions;
+}
+
+export interface DetectRequest {
+  readonly image: RgbImage;
+  readonly frameIndex: number;
+}
+
+/** An error in a form that survives the way between threads. */
+export interface MediaPipeFailure {
+  readonly kind: "failure";
+  readonly code: LatentSyncErrorCode;
+  readonly message: string;
+  readonly hint: string | undefined;
+  readonly cause: string | undefined;
+}
+
+export type MediaPipeReply =
+  | { readonly kind: "ready"; readonly backend: string }
+  | { readonly kind: "faces"; readonly faces: readonly Face[] }
+  | MediaPipeFailure;

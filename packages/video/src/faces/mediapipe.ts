@@ -1,0 +1,176 @@
+/** The default face detector: MediaPipe's BlazeFace and FaceMesh in a worker thread. */
+import { Worker } from "node:worker_threads";
+import { type Face, type FaceDetector, LatentSyncError, type RgbImage } from "@ls/core";
+import { type FaceLimits, filterFaces, OFFICIAL_FACE_LIMITS } from "./filter-faces.ts";
+import type { DetectRequest, MediaPipeReply, MediaPipeWorkerData } from "./mediapipe-messages.ts";
+import { checkRgbImage } from "./rgb-image-check.ts";
+import type { TensorFlowBackend } from "./tensorflow.ts";
+
+const DEFAULT_DETECTION_INTERVAL = 10;
+const DEFAULT_MAX_FACES = 5;
+
+export interface MediaPipeDetectorOptions {
+  /** Default `auto`: `node-gpu` when `@tensorflow/tfjs-node-gpu` is installed, else `wasm`. */
+  readonly backend?: TensorFlowBackend;
+  /** Folder of `blazeface.json` and `facemesh.json`; default: that of `@vladmandic/human`. */
+  readonly modelFolder?: string;
+  /** Which faces to leave out; default: the official pipeline's limits, and at most 5 faces. */
+  readonly limits?: Partial<FaceLimits>;
+  /**
+   * Frames from one search of the whole frame to the next, while consecutive frames are given and
+   * every face is where it was; default 10. With 1 no frame depends on the one before.
+   */
+  readonly detectionInterval?: number;
+  /** Aborts the loading. */
+  readonly signal?: AbortSignal;
+}
+
+/** A {@link FaceDetector} that tells what it runs on. */
+export interface MediaPipeDetector extends FaceDetector {
+  /** TensorFlow.js' name of the backend: `wasm` or `tensorflow`. */
+  readonly backend: string;
+}
+
+/**
+ * Starts the worker thread and loads the networks. Use one detector per video.
+ * @throws LatentSyncError `not_found` or `invalid_model` for the model files, `unsupported` if the
+ *   backend cannot be had, `invalid_argument` for an option.
+ */
+export async function createMediaPipeDetector(
+  options: MediaPipeDetectorOptions = {},
+): Promise<MediaPipeDetector> {
+  options.signal?.throwIfAborted();
+  const limits = { maxFaces: DEFAULT_MAX_FACES, ...options.limits };
+  const detectionInterval = options.detectionInterval ?? DEFAULT_DETECTION_INTERVAL;
+  if (!Number.isInteger(detectionInterval) || detectionInterval < 1) {
+    throw new LatentSyncError(
+      "invalid_argument",
+      `detectionInterval must be a whole number of 1 or more, but is ${detectionInterval}.`,
+    );
+  }
+  const worker = new FaceWorker({
+    backend: options.backend ?? "auto",
+    modelFolder: options.modelFolder,
+    finder: {
+      detectionInterval,
+      maxFaces: limits.maxFaces,
+      minWidth: limits.minWidth ?? OFFICIAL_FACE_LIMITS.minWidth,
+    },
+  });
+  try {
+    const ready = await orAborted(worker.ready, options.signal);
+    return new WorkerDetector(worker, ready.backend, limits);
+  } catch (error) {
+    await worker[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+class WorkerDetector implements MediaPipeDetector {
+  readonly backend: string;
+  readonly #worker: FaceWorker;
+  readonly #limits: Partial<FaceLimits>;
+  #queue: Promise<unknown> = Promise.resolve();
+
+  constructor(worker: FaceWorker, backend: string, limits: Partial<FaceLimits>) {
+    this.backend = backend;
+    this.#worker = worker;
+    this.#limits = limits;
+  }
+
+  async detect(
+    image: RgbImage,
+    frameIndex: number,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<readonly Face[]> {
+    const { signal } = options;
+    signal?.throwIfAborted();
+    checkRgbImage(image);
+    const turn = this.#queue.then(() => {
+      signal?.throwIfAborted();
+      return this.#worker.detect(image, frameIndex);
+    });
+    this.#queue = turn.catch(() => undefined);
+    return filterFaces(await orAborted(turn, signal), this.#limits);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#worker[Symbol.asyncDispose]();
+  }
+}
+
+/** One request at a time to the worker thread, which keeps the process alive only while it works. */
+class FaceWorker implements AsyncDisposable {
+  readonly ready: Promise<Extract<MediaPipeReply, { kind: "ready" }>>;
+  readonly #worker: Worker;
+  #waiting: PromiseWithResolvers<MediaPipeReply> | undefined;
+  #ended: LatentSyncError | undefined;
+
+  constructor(data: MediaPipeWorkerData) {
+    const entry = import.meta.url.endsWith(".ts")
+      ? "./mediapipe.worker.ts"
+      : "./mediapipe.worker.js";
+    this.#worker = new Worker(new URL(entry, import.meta.url), { workerData: data });
+    this.#worker.on("message", (reply: MediaPipeReply) => this.#waiting?.resolve(reply));
+    this.#worker.on("error", (cause) => this.#end("runtime", "failed", cause));
+    this.#worker.on("exit", () => this.#end("runtime", "ended unexpectedly"));
+    this.ready = this.#reply("ready");
+    this.ready.catch(() => undefined);
+  }
+
+  async detect(image: RgbImage, frameIndex: number): Promise<readonly Face[]> {
+    const copy = new Uint8Array(image.data);
+    const { width, height } = image;
+    const request: DetectRequest = { image: { width, height, data: copy }, frameIndex };
+    const reply = this.#reply("faces");
+    if (this.#ended === undefined) this.#worker.postMessage(request, [copy.buffer]);
+    return (await reply).faces;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#end("disposed", "was disposed");
+    await this.#worker.terminate();
+  }
+
+  async #reply<K extends "ready" | "faces">(
+    kind: K,
+  ): Promise<Extract<MediaPipeReply, { kind: K }>> {
+    if (this.#ended !== undefined) throw this.#ended;
+    this.#waiting = Promise.withResolvers();
+    this.#worker.ref();
+    try {
+      const reply = await this.#waiting.promise;
+      if (reply.kind === "failure") {
+        throw new LatentSyncError(reply.code, reply.message, {
+          ...(reply.hint === undefined ? {} : { hint: reply.hint }),
+          ...(reply.cause === undefined ? {} : { cause: new Error(reply.cause) }),
+        });
+      }
+      if (reply.kind !== kind) throw new Error(`The worker sent ${reply.kind} instead of ${kind}.`);
+      return reply as Extract<MediaPipeReply, { kind: K }>;
+    } finally {
+      this.#waiting = undefined;
+      this.#worker.unref();
+    }
+  }
+
+  #end(code: "runtime" | "disposed", what: string, cause?: unknown): void {
+    this.#ended ??= new LatentSyncError(code, `The MediaPipe face detector ${what}.`, { cause });
+    this.#waiting?.reject(this.#ended);
+  }
+}
+
+/** What `promise` gives, unless `signal` fires first. */
+async function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return await promise;
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = (): void => aborted.reject(signal.reason);
+  signal.addEventListener("abort", onAbort, { once: true });
+  promise.catch(() => undefined);
+  try {
+    signal.throwIfAborted();
+    return await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}

@@ -1,0 +1,50 @@
+/** Worker thread of the MediaPipe detector: TensorFlow.js blocks the thread that it runs on. */
+import { parentPort, workerData } from "node:worker_threads";
+import { LatentSyncError } from "@ls/core";
+import { FaceFinder } from "./face-finder.ts";
+import type {
+  DetectRequest,
+  MediaPipeFailure,
+  MediaPipeReply,
+  MediaPipeWorkerData,
+} from "./mediapipe-messages.ts";
+import { loadTensorFlow, packagedModelFolder } from "./tensorflow.ts";
+
+function describeFailure(error: unknown): MediaPipeFailure {
+  const isOurs = LatentSyncError.is(error);
+  const cause = isOurs ? error.cause : error;
+  return {
+    kind: "failure",
+    code: isOurs ? error.code : "runtime",
+    message: isOurs ? error.message : "The MediaPipe face detector failed.",
+    hint: isOurs ? error.hint : undefined,
+    cause: cause instanceof Error ? cause.message : undefined,
+  };
+}
+
+async function serve(): Promise<void> {
+  const port = parentPort;
+  if (port === null) throw new Error("This file is the entry of a worker thread.");
+  const reply = (message: MediaPipeReply): void => port.postMessage(message);
+  try {
+    const { backend, modelFolder, finder } = workerData as MediaPipeWorkerData;
+    const tensorflow = await loadTensorFlow(backend);
+    const faces = await FaceFinder.load(tensorflow, modelFolder ?? packagedModelFolder(), finder);
+    port.on("message", ({ image, frameIndex }: DetectRequest) => {
+      try {
+        const found = faces.find(image, frameIndex);
+        reply({
+          kind: "faces",
+          faces: found.map(({ box, score, points }) => ({ box, score, points })),
+        });
+      } catch (error) {
+        reply(describeFailure(error));
+      }
+    });
+    reply({ kind: "ready", backend: tensorflow.getBackend() });
+  } catch (error) {
+    reply(describeFailure(error));
+  }
+}
+
+await serve();

@@ -1,0 +1,165 @@
+/** Brings frames to what the encoder takes: the patch put over them, converted, padded. */
+import { type ImagePatch, LatentSyncError, pastePatch, type VideoFrame } from "@ls/core";
+import {
+  AV_PICTURE_TYPE_NONE,
+  AVCOL_PRI_BT709,
+  AVCOL_PRI_UNSPECIFIED,
+  AVCOL_RANGE_JPEG,
+  AVCOL_RANGE_MPEG,
+  AVCOL_SPC_BT709,
+  AVCOL_SPC_RGB,
+  AVCOL_TRC_BT709,
+  AVCOL_TRC_UNSPECIFIED,
+  type AVPixelFormat,
+} from "node-av/constants";
+import { avcodecFindBestPixFmtOfList, avGetPixFmtFromName, type Frame } from "node-av/lib";
+import type { ColourEncoding } from "./colour.ts";
+import { checkResult } from "./ffmpeg-error.ts";
+import { checkRegion, FfmpegVideoFrame } from "./ffmpeg-video-frame.ts";
+import {
+  allocateFrame,
+  convertFrame,
+  copyColourTags,
+  framePlanes,
+  layoutOf,
+  type Plane,
+  referenceFrame,
+  rgbFrame,
+  tagEncoding,
+} from "./native-frame.ts";
+import type { VideoEncoderProfile } from "./output-format.ts";
+import { applyPatch } from "./patch.ts";
+
+const RGB_ENCODING: ColourEncoding = { matrix: AVCOL_SPC_RGB, range: AVCOL_RANGE_JPEG };
+
+export interface FrameComposerOptions {
+  readonly profile: VideoEncoderProfile;
+  /** Pixel formats that the encoder takes. */
+  readonly encoderFormats: readonly AVPixelFormat[];
+  readonly width: number;
+  readonly height: number;
+}
+
+export class FrameComposer {
+  readonly #options: FrameComposerOptions;
+
+  constructor(options: FrameComposerOptions) {
+    this.#options = options;
+  }
+
+  /** A frame for the encoder, which the caller frees. `frame` and `patch` are left as they are. */
+  async compose(frame: VideoFrame, patch: ImagePatch | undefined): Promise<Frame> {
+    const { width, height } = this.#options;
+    if (frame.width !== width || frame.height !== height) {
+      throw new LatentSyncError(
+        "invalid_argument",
+        `Frame ${frame.index} has ${frame.width}x${frame.height} pixels, but the output has ${width}x${height}.`,
+      );
+    }
+    if (patch) checkPatch(patch, width, height);
+    if (!(frame instanceof FfmpegVideoFrame)) {
+      const image = await frame.toRgb();
+      if (patch) pastePatch(image, patch);
+      using native = rgbFrame(image.data, width, height);
+      return await this.#finish(native, RGB_ENCODING);
+    }
+    using native = frame.reference();
+    if (patch) {
+      checkResult(native.makeWritable(), "runtime", "Cannot copy a frame", "Free some memory.");
+      await applyPatch(native, frame, patch);
+    }
+    return await this.#finish(native, frame.encoding);
+  }
+
+  /** Converts and pads where the encoder needs it. */
+  async #finish(native: Frame, encoding: ColourEncoding): Promise<Frame> {
+    using converted = await this.#convert(native, encoding);
+    const finished = this.#pad(converted);
+    finished.pictType = AV_PICTURE_TYPE_NONE;
+    finished.keyFrame = 0;
+    return finished;
+  }
+
+  async #convert(native: Frame, encoding: ColourEncoding): Promise<Frame> {
+    const format = this.#formatFor(native);
+    if (format === native.format) return referenceFrame(native);
+    using source = referenceFrame(native);
+    tagEncoding(source, encoding);
+    const target = allocateFrame(format, native.width, native.height);
+    try {
+      copyColourTags(target, native);
+      tagEncoding(target, targetEncoding(target, encoding));
+      await convertFrame(target, source);
+      if (encoding.matrix === AVCOL_SPC_RGB) tagRgbAsBt709(target);
+      // What a YUV source left open stays open, so that it is shown as the source would be.
+      else target.colorSpace = native.colorSpace;
+      return target;
+    } catch (error) {
+      target.free();
+      throw error;
+    }
+  }
+
+  #formatFor(native: Frame): AVPixelFormat {
+    const own = native.format as AVPixelFormat;
+    const { profile, encoderFormats } = this.#options;
+    const name = profile.pixelFormat(layoutOf(native));
+    if (name !== undefined) return avGetPixFmtFromName(name);
+    return encoderFormats.includes(own)
+      ? own
+      : avcodecFindBestPixFmtOfList([...encoderFormats], own);
+  }
+
+  /** Repeats the last column and row where sides must be even: nothing of the picture is lost. */
+  #pad(frame: Frame): Frame {
+    const { profile } = this.#options;
+    const width = frame.width + (profile.evenSides ? frame.width % 2 : 0);
+    const height = frame.height + (profile.evenSides ? frame.height % 2 : 0);
+    if (width === frame.width && height === frame.height) return referenceFrame(frame);
+    const padded = allocateFrame(frame.format as AVPixelFormat, width, height);
+    copyColourTags(padded, frame);
+    padded.colorSpace = frame.colorSpace;
+    padded.colorRange = frame.colorRange;
+    const targets = framePlanes(padded);
+    for (const [index, source] of framePlanes(frame).entries()) {
+      padPlane(source, targets[index] as Plane);
+    }
+    return padded;
+  }
+}
+
+/** RGB without further tags is sRGB's primaries, which are BT.709's. */
+function tagRgbAsBt709(frame: Frame): void {
+  if (frame.colorPrimaries === AVCOL_PRI_UNSPECIFIED) frame.colorPrimaries = AVCOL_PRI_BT709;
+  if (frame.colorTrc === AVCOL_TRC_UNSPECIFIED) frame.colorTrc = AVCOL_TRC_BT709;
+}
+
+function targetEncoding(target: Frame, source: ColourEncoding): ColourEncoding {
+  if (layoutOf(target).model === "rgb") return RGB_ENCODING;
+  if (source.matrix !== AVCOL_SPC_RGB) return source;
+  return { matrix: AVCOL_SPC_BT709, range: AVCOL_RANGE_MPEG };
+}
+
+function padPlane(source: Plane, target: Plane): void {
+  const step = source.bytesPerStep;
+  const bytes = source.columns * step;
+  for (let row = 0; row < target.rows; row++) {
+    const from = Math.min(row, source.rows - 1) * source.stride;
+    const to = row * target.stride;
+    source.data.copy(target.data, to, from, from + bytes);
+    for (let column = source.columns; column < target.columns; column++) {
+      source.data.copy(target.data, to + column * step, from + bytes - step, from + bytes);
+    }
+  }
+}
+
+function checkPatch(patch: ImagePatch, width: number, height: number): void {
+  checkRegion(patch, width, height);
+  const expected = patch.width * patch.height * 3;
+  if (patch.data.length !== expected) {
+    throw new LatentSyncError(
+      "invalid_argument",
+      `A patch of ${patch.width}x${patch.height} needs ${expected} bytes, but has ${patch.data.length}.`,
+    );
+  }
+}

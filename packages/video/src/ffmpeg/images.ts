@@ -1,0 +1,63 @@
+/** Still images, through sharp: lossless, and as 8-bit RGB on both sides. */
+import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import { LatentSyncError, type RgbImage } from "@ls/core";
+import sharp from "sharp";
+import { fileError } from "./ffmpeg-error.ts";
+
+/** Images larger than this are refused before they are decoded. */
+const MAX_IMAGE_PIXELS = 8192 * 8192;
+
+/**
+ * Reads a PNG, JPEG, WebP or other still image, turned upright; alpha is dropped.
+ * @throws LatentSyncError `not_found`, `io` or `invalid_media`.
+ */
+export async function readImage(path: string): Promise<RgbImage> {
+  const bytes = await readFile(path).catch((error: unknown) => {
+    throw fileError(error, `Cannot read ${path}`);
+  });
+  try {
+    const { data, info } = await sharp(bytes, { limitInputPixels: MAX_IMAGE_PIXELS })
+      .autoOrient()
+      .removeAlpha()
+      .toColourspace("srgb")
+      .raw()
+      .toBuffer({ resolveWithObject: true });
+    return { width: info.width, height: info.height, data: new Uint8Array(data) };
+  } catch (error) {
+    throw new LatentSyncError("invalid_media", `${path} is not an image that can be read.`, {
+      cause: error,
+      hint: "Give a PNG or JPEG file.",
+    });
+  }
+}
+
+/**
+ * Writes a PNG, losslessly. The file appears only when it is complete.
+ * @throws LatentSyncError `invalid_argument`, `not_found`, `io` or `disk_full`.
+ */
+export async function writePng(path: string, image: RgbImage): Promise<void> {
+  const { width, height, data } = image;
+  if (data.length !== width * height * 3 || data.length === 0) {
+    throw new LatentSyncError(
+      "invalid_argument",
+      `An image of ${width}x${height} needs ${width * height * 3} bytes, but has ${data.length}.`,
+    );
+  }
+  const png = await sharp(data, { raw: { width, height, channels: 3 } })
+    .png({ compressionLevel: 6 })
+    .toBuffer();
+  const target = resolve(path);
+  try {
+    const folder = await mkdtemp(join(dirname(target), `.${basename(target)}-`));
+    try {
+      const temporary = join(folder, basename(target));
+      await writeFile(temporary, png);
+      await rename(temporary, target);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  } catch (error) {
+    throw fileError(error, `Cannot write ${path}`);
+  }
+}

@@ -1,0 +1,171 @@
+/** What this package does with FFmpeg's frames: allocate, cut out, convert. All of it bounded work. */
+import { LatentSyncError, type Rectangle } from "@ls/core";
+import {
+  AV_PIX_FMT_RGB24,
+  AVCOL_SPC_RGB,
+  type AVPixelFormat,
+  SWS_ACCURATE_RND,
+  SWS_BILINEAR,
+  SWS_FULL_CHR_H_INP,
+  SWS_FULL_CHR_H_INT,
+} from "node-av/constants";
+import { Frame, SoftwareScaleContext } from "node-av/lib";
+import type { ColourEncoding } from "./colour.ts";
+import { checkResult } from "./ffmpeg-error.ts";
+import { type PixelLayout, type PlaneLayout, pixelLayout } from "./pixel-layout.ts";
+
+const CONVERSION_FLAGS = SWS_BILINEAR | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | SWS_FULL_CHR_H_INP;
+
+/** Pixels around a region that chroma interpolation may read. */
+export const CHROMA_MARGIN = 8;
+
+/** Allocates a frame with uninitialised pixels. The caller frees it. */
+export function allocateFrame(format: AVPixelFormat, width: number, height: number): Frame {
+  const frame = new Frame();
+  frame.alloc();
+  frame.format = format;
+  frame.width = width;
+  frame.height = height;
+  try {
+    checkResult(
+      frame.getBuffer(0),
+      "invalid_media",
+      `Cannot allocate a frame of ${width}x${height} pixels`,
+      "Use a video of a smaller size.",
+    );
+  } catch (error) {
+    frame.free();
+    throw error;
+  }
+  return frame;
+}
+
+/** Another reference to the same picture. */
+export function referenceFrame(frame: Frame): Frame {
+  const copy = frame.clone();
+  if (!copy) throw new LatentSyncError("runtime", "FFmpeg could not reference a frame.");
+  return copy;
+}
+
+/** Layout of a frame that the reader has brought to a known format. */
+export function layoutOf(frame: Frame): PixelLayout {
+  const layout = pixelLayout(frame.format as AVPixelFormat);
+  if (!layout) {
+    throw new LatentSyncError(
+      "unsupported",
+      `A frame has the pixel format number ${frame.format}, whose layout is not known.`,
+    );
+  }
+  return layout;
+}
+
+export interface Plane extends PlaneLayout {
+  readonly data: Buffer;
+  readonly stride: number;
+  /** Steps in a row and rows. */
+  readonly columns: number;
+  readonly rows: number;
+}
+
+/** The planes of a frame. The buffers are views: they must not outlive the frame. */
+export function framePlanes(frame: Frame): readonly Plane[] {
+  const data = frame.data;
+  const strides = frame.linesize;
+  const planes: Plane[] = [];
+  for (const [index, layout] of layoutOf(frame).planes.entries()) {
+    const bytes = data?.[index];
+    const stride = strides[index] ?? 0;
+    const columns = -(-frame.width >> layout.shiftX);
+    const rows = -(-frame.height >> layout.shiftY);
+    if (!bytes || stride < columns * layout.bytesPerStep || bytes.length < (rows - 1) * stride) {
+      throw new LatentSyncError("invalid_media", "A decoded frame has an incomplete picture.");
+    }
+    planes.push({ ...layout, data: bytes, stride, columns, rows });
+  }
+  return planes;
+}
+
+export function copyColourTags(target: Frame, source: Frame): void {
+  target.colorPrimaries = source.colorPrimaries;
+  target.colorTrc = source.colorTrc;
+  target.chromaLocation = source.chromaLocation;
+  target.sampleAspectRatio = source.sampleAspectRatio;
+}
+
+/** Marks a frame (this reference of it, not the picture) with the encoding that arithmetic uses. */
+export function tagEncoding(frame: Frame, encoding: ColourEncoding): void {
+  frame.colorSpace = encoding.matrix;
+  frame.colorRange = encoding.range;
+}
+
+/** `region` with the margin that chroma needs, aligned outward, inside the frame. */
+export function expandRegion(region: Rectangle, width: number, height: number): Rectangle {
+  const align = CHROMA_MARGIN;
+  const x = Math.max(0, Math.floor((region.x - CHROMA_MARGIN) / align) * align);
+  const y = Math.max(0, Math.floor((region.y - CHROMA_MARGIN) / align) * align);
+  const right = Math.ceil((region.x + region.width + CHROMA_MARGIN) / align) * align;
+  const bottom = Math.ceil((region.y + region.height + CHROMA_MARGIN) / align) * align;
+  return { x, y, width: Math.min(width, right) - x, height: Math.min(height, bottom) - y };
+}
+
+/** A copy of `region`, whose corner must be aligned to chroma. The caller frees it. */
+export function cropFrame(source: Frame, region: Rectangle): Frame {
+  const target = allocateFrame(source.format as AVPixelFormat, region.width, region.height);
+  copyColourTags(target, source);
+  target.colorSpace = source.colorSpace;
+  target.colorRange = source.colorRange;
+  const from = framePlanes(source);
+  for (const [index, to] of framePlanes(target).entries()) {
+    const plane = from[index] as Plane;
+    const left = (region.x >> plane.shiftX) * plane.bytesPerStep;
+    const top = region.y >> plane.shiftY;
+    const bytes = to.columns * to.bytesPerStep;
+    for (let row = 0; row < to.rows; row++) {
+      const start = (top + row) * plane.stride + left;
+      plane.data.copy(to.data, row * to.stride, start, start + bytes);
+    }
+  }
+  return target;
+}
+
+/**
+ * Converts a tagged frame to another format on FFmpeg's threads; size and encoding of the result
+ * are those of `target`. Primaries and transfer are never converted.
+ */
+export async function convertFrame(target: Frame, source: Frame): Promise<void> {
+  target.colorPrimaries = source.colorPrimaries;
+  target.colorTrc = source.colorTrc;
+  using context = new SoftwareScaleContext();
+  context.allocContext();
+  context.setOption("sws_flags", CONVERSION_FLAGS);
+  checkResult(
+    await context.scaleFrame(target, source),
+    "unsupported",
+    `Cannot convert pixels from format ${source.format} to ${target.format}`,
+    "Re-encode the video to H.264 with yuv420p pixels.",
+  );
+}
+
+/** Copies `region` of an RGB24 frame to a packed array. */
+export function packRgb(frame: Frame, region: Rectangle): Uint8Array {
+  const plane = framePlanes(frame)[0] as Plane;
+  const rowBytes = region.width * 3;
+  const packed = new Uint8Array(rowBytes * region.height);
+  for (let row = 0; row < region.height; row++) {
+    const start = (region.y + row) * plane.stride + region.x * 3;
+    packed.set(plane.data.subarray(start, start + rowBytes), row * rowBytes);
+  }
+  return packed;
+}
+
+/** An RGB24 frame with a copy of packed RGB. The caller frees it. */
+export function rgbFrame(data: Uint8Array, width: number, height: number): Frame {
+  const frame = allocateFrame(AV_PIX_FMT_RGB24, width, height);
+  frame.colorSpace = AVCOL_SPC_RGB;
+  const plane = framePlanes(frame)[0] as Plane;
+  const rowBytes = width * 3;
+  for (let row = 0; row < height; row++) {
+    plane.data.set(data.subarray(row * rowBytes, (row + 1) * rowBytes), row * plane.stride);
+  }
+  return frame;
+}

@@ -1,0 +1,58 @@
+import { LatentSyncError, type VideoSink, type VideoWriter } from "@ls/core";
+import { VIDEO_ENCODERS, type VideoCodec } from "./output-format.ts";
+import { FfmpegVideoWriter } from "./video-writer.ts";
+
+export interface FfmpegVideoSinkOptions {
+  /** Codec of the pictures; default `h264`. `ffv1` (in .mkv) is lossless. */
+  readonly codec?: VideoCodec;
+  /**
+   * Constant rate factor: lower is better and larger. Default 18 for `h264`, 20 for `hevc`, 24 for
+   * `av1` and `vp9`; not for `ffv1`.
+   */
+  readonly crf?: number;
+  /** The encoder's own word for speed, such as `medium` (x264, x265) or `8` (SVT-AV1). */
+  readonly preset?: string;
+}
+
+/**
+ * Writes videos with the FFmpeg inside `node-av`: one encode, the source's colour tags, rate and
+ * sample aspect ratio kept. Pixels go to the encoder as they came, apart from what a patch changes.
+ * The container follows the output's extension: .mp4, .m4v, .mov, .mkv or .webm.
+ *
+ * `h264` is always 8 bit 4:2:0; `hevc`, `av1` and `vp9` are 4:2:0 and keep 10 bit; `ffv1` keeps the
+ * pixel format. RGB sources become BT.709 limited. Where a codec needs even sides, an odd picture
+ * grows by a copy of its last column or row.
+ *
+ * Sound is copied where the container can hold it, else encoded at 192 kbit/s (AAC; Opus in .webm)
+ * in mono or stereo at its own rate.
+ * @throws LatentSyncError `invalid_argument` for a codec or crf that does not exist.
+ */
+export function createFfmpegVideoSink(options: FfmpegVideoSinkOptions = {}): VideoSink {
+  const codec = options.codec ?? "h264";
+  const profile = Object.hasOwn(VIDEO_ENCODERS, codec) ? VIDEO_ENCODERS[codec] : undefined;
+  if (!profile) {
+    throw new LatentSyncError(
+      "invalid_argument",
+      `The codec must be one of ${Object.keys(VIDEO_ENCODERS).join(", ")}, but is "${codec}".`,
+    );
+  }
+  const crf = options.crf ?? profile.defaultCrf;
+  if (profile.defaultCrf === undefined && options.crf !== undefined) {
+    throw new LatentSyncError("invalid_argument", `${codec} is lossless and takes no crf.`);
+  }
+  if (crf !== undefined && !(crf >= 0 && crf <= profile.maxCrf)) {
+    throw new LatentSyncError(
+      "invalid_argument",
+      `The crf of ${codec} must be from 0 to ${profile.maxCrf}, but is ${crf}.`,
+    );
+  }
+  return {
+    create: (writerOptions): Promise<VideoWriter> =>
+      FfmpegVideoWriter.create(writerOptions, {
+        codec,
+        profile,
+        crf: crf ?? 0,
+        preset: options.preset,
+      }),
+  };
+}

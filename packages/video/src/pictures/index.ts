@@ -1,0 +1,1 @@
+export { createPictureVideo, type PictureVideoOptions } from "./picture-video.ts";
