@@ -47,7 +47,9 @@ export async function fullSizePhases(options: FullSizeOptions): Promise<Phase[]>
     const graph = await phase("turn into graphs", () =>
       model.graph({ kind: "unet", profile, precision, signal }),
     );
-    await using session = await phase("load the UNet", () => runtime.createSession(graph, { signal }));
+    await using session = await phase("load the UNet", () =>
+      runtime.createSession(graph, { signal }),
+    );
     await phase("one step of one frame", () => oneStep(session, Number(size)));
     await phase("another step of one frame", () => oneStep(session, Number(size)));
     return phases;

@@ -212,8 +212,7 @@ async function createEncode(signal: AbortSignal): Promise<Benchmark> {
   const source = await stillClip(FRAMES_PER_SECOND);
   const voice = await writeVoice(folder, 1);
   let take = 0;
-  const run = (): Promise<void> =>
-    encodeClip(source, voice, join(folder, `${take++}.mp4`), signal);
+  const run = (): Promise<void> => encodeClip(source, voice, join(folder, `${take++}.mp4`), signal);
   return benchmark("encode", { unit: "1080p frames", items: FRAMES_PER_SECOND }, run, release);
 }
 

@@ -63,4 +63,3 @@ async function createWhole(
     },
   };
 }
-

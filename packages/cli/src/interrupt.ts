@@ -13,18 +13,28 @@ export interface Interrupt extends Disposable {
   readonly signal: AbortSignal;
 }
 
-/** Listens until disposed. A second Ctrl-C ends the process at once. */
-export function listenForInterrupt(): Interrupt {
+/**
+ * Listens until disposed. A second Ctrl-C ends the process at once. A reader of the output that
+ * goes away (`| head`) also ends the work.
+ */
+export function listenForInterrupt(stdout: NodeJS.WritableStream): Interrupt {
   const controller = new AbortController();
   const stop = (name: NodeJS.Signals): void => {
     if (controller.signal.aborted) process.exit(130);
     controller.abort(new Interrupted(name));
   };
+  const onOutputError = (error: Error): void => {
+    controller.abort(
+      new LatentSyncError("io", "The output is no longer being read.", { cause: error }),
+    );
+  };
+  stdout.on("error", onOutputError);
   const names = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   for (const name of names) process.on(name, stop);
   return {
     signal: controller.signal,
     [Symbol.dispose]: () => {
+      stdout.off("error", onOutputError);
       for (const name of names) process.off(name, stop);
     },
   };

@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
+import type { CommandContext } from "./command-context.ts";
 import { addBenchCommand } from "./commands/bench.ts";
 import { addDemoCommand } from "./commands/demo.ts";
 import { addInferCommand } from "./commands/infer.ts";
@@ -8,22 +8,11 @@ import { addModelsCommand } from "./commands/models.ts";
 import { Interrupted, listenForInterrupt } from "./interrupt.ts";
 import { translateOfficialFlags } from "./official-flags.ts";
 import { formatError, type Terminal } from "./terminal.ts";
-
-/** What every command gets beside its options. */
-export interface CommandContext {
-  readonly terminal: Terminal;
-  readonly signal: AbortSignal;
-}
+import { packageVersion } from "./version.ts";
 
 const EXIT_FAILURE = 1;
 const EXIT_USAGE = 2;
 const EXIT_INTERRUPTED = 130;
-
-/** This package's version. */
-export function packageVersion(): string {
-  const file = new URL("../package.json", import.meta.url);
-  return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
-}
 
 function createProgram(context: CommandContext): Command {
   const program = new Command("latentsync-ts")
@@ -48,11 +37,8 @@ function createProgram(context: CommandContext): Command {
  * @param args the command line without the interpreter and the program's name.
  * @returns the exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
  */
-export async function main(
-  args: readonly string[],
-  terminal: Terminal = process,
-): Promise<number> {
-  using interrupt = listenForInterrupt();
+export async function main(args: readonly string[], terminal: Terminal = process): Promise<number> {
+  using interrupt = listenForInterrupt(terminal.stdout);
   const program = createProgram({ terminal, signal: interrupt.signal });
   try {
     await program.parseAsync(translateOfficialFlags(args), { from: "user" });
@@ -60,8 +46,8 @@ export async function main(
   } catch (error) {
     // Commander has printed its own message.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
-    if (error instanceof Interrupted || interrupt.signal.aborted) {
-      terminal.stderr.write(`${interrupt.signal.aborted ? String((interrupt.signal.reason as Error).message) : ""}\n`);
+    if (error instanceof Interrupted) {
+      terminal.stderr.write(`${error.message}\n`);
       return EXIT_INTERRUPTED;
     }
     terminal.stderr.write(`${formatError(error, terminal, args.includes("--debug"))}\n`);

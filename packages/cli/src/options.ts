@@ -32,7 +32,9 @@ export const runtimeOption = (): Option =>
   new Option("--runtime <name>", "where the networks run").choices(RUNTIMES).default("auto");
 
 export const precisionOption = (): Option =>
-  new Option("--precision <type>", "arithmetic of the networks").choices(PRECISIONS).default("auto");
+  new Option("--precision <type>", "arithmetic of the networks")
+    .choices(PRECISIONS)
+    .default("auto");
 
 export const modelOption = (): Option =>
   new Option(

@@ -1,6 +1,6 @@
+import type { LipSyncEvent } from "@ls/core";
 /** Progress of a run: a bar on a terminal, a line now and then elsewhere, or JSON. */
 import { createLogUpdate } from "log-update";
-import type { LipSyncEvent } from "@ls/core";
 import { formatDuration, paint, type Terminal } from "./terminal.ts";
 
 export interface ProgressReporter extends Disposable {
@@ -48,7 +48,8 @@ class RunState {
   get summary(): string {
     if (this.stage !== "frames" || this.totalSteps === 0) return STAGES[this.stage];
     const seconds = this.elapsedSeconds - this.#framesStart;
-    const rate = this.frames > 0 && seconds > 0 ? `, ${(this.frames / seconds).toFixed(1)} fps` : "";
+    const rate =
+      this.frames > 0 && seconds > 0 ? `, ${(this.frames / seconds).toFixed(1)} fps` : "";
     const total = this.totalFrames === 0 ? "" : `/${this.totalFrames}`;
     const left =
       this.remainingSeconds === undefined ? "" : `, ${formatDuration(this.remainingSeconds)} left`;
@@ -123,5 +124,7 @@ class JsonProgress implements ProgressReporter {
 /** @param json one event per line on stdout, for programs. */
 export function createProgress(terminal: Terminal, json: boolean): ProgressReporter {
   if (json) return new JsonProgress(terminal);
-  return terminal.stderr.isTTY === true ? new TerminalProgress(terminal) : new LineProgress(terminal);
+  return terminal.stderr.isTTY === true
+    ? new TerminalProgress(terminal)
+    : new LineProgress(terminal);
 }

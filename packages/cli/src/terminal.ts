@@ -21,7 +21,8 @@ export function formatError(error: unknown, terminal: Terminal, debug: boolean):
   const label = paint(terminal.stderr, "red", "error:");
   if (debug) {
     const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    const cause = error instanceof Error && error.cause !== undefined ? `\n${formatCause(error.cause)}` : "";
+    const cause =
+      error instanceof Error && error.cause !== undefined ? `\n${formatCause(error.cause)}` : "";
     return `${label} ${stack}${cause}`;
   }
   const message = error instanceof Error ? error.message : String(error);

@@ -15,12 +15,28 @@ describe("official flags", () => {
     const official = [
       ...["infer", "--unet_config_path", "a_b.yaml", "--inference_ckpt_path", "c.pt"],
       ...["--video_path=in_put.mp4", "--audio_path", "my_voice.wav", "--video_out_path", "o.mp4"],
-      ...["--inference_steps", "20", "--guidance_scale", "1.5", "--enable_deepcache", "--seed", "7"],
+      ...[
+        "--inference_steps",
+        "20",
+        "--guidance_scale",
+        "1.5",
+        "--enable_deepcache",
+        "--seed",
+        "7",
+      ],
     ];
     expect(translateOfficialFlags(official)).toEqual([
       ...["infer", "--unet-config", "a_b.yaml", "--unet-checkpoint", "c.pt"],
       ...["--video=in_put.mp4", "--audio", "my_voice.wav", "--out", "o.mp4"],
-      ...["--inference-steps", "20", "--guidance-scale", "1.5", "--enable-deepcache", "--seed", "7"],
+      ...[
+        "--inference-steps",
+        "20",
+        "--guidance-scale",
+        "1.5",
+        "--enable-deepcache",
+        "--seed",
+        "7",
+      ],
     ]);
   });
 });

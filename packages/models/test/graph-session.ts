@@ -6,7 +6,9 @@ import { type Tensor, float32 } from "@ls/core";
 import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import { type Graph, writeGraphs } from "../src/graph/index.ts";
 
-/** Runs graphs that are written together, each with its feeds. */
+/** How much the runtime rearranges a graph: "all" as in use, "basic" where loading should be quick. */
+type Optimization = "all" | "basic";
+
 export class TestSession implements AsyncDisposable {
   readonly #session: InferenceSession;
 
@@ -14,10 +16,11 @@ export class TestSession implements AsyncDisposable {
     this.#session = session;
   }
 
-  static async open(model: string): Promise<TestSession> {
+  static async open(model: string, optimization: Optimization = "all"): Promise<TestSession> {
     const session = await InferenceSession.create(model, {
+      graphOptimizationLevel: optimization,
       logSeverityLevel: 3,
-      intraOpNumThreads: 2,
+      intraOpNumThreads: 1,
     });
     return new TestSession(session);
   }
@@ -50,13 +53,16 @@ export async function temporaryFolder(): Promise<AsyncDisposable & { readonly pa
 }
 
 /** Writes a graph, loads it, and removes its files with the session. */
-export async function openGraph(graph: Graph): Promise<TestSession & AsyncDisposable> {
+export async function openGraph(
+  graph: Graph,
+  optimization: Optimization = "all",
+): Promise<TestSession> {
   await using folder = await temporaryFolder();
   const paths = await writeGraphs({
     graphs: [{ graph, fileName: `${graph.name}.onnx` }],
     directory: folder.path,
   });
-  return TestSession.open(paths[0]!);
+  return TestSession.open(paths[0]!, optimization);
 }
 
 /** Seeded values in [-1, 1). */

@@ -49,10 +49,11 @@ function nativeSessionOptions({
     interOpNumThreads: 1,
     executionMode: "sequential",
     graphOptimizationLevel: "all",
-    // The pipeline keeps the other cores busy, and spinning threads then take time from it: 1.4 to
-    // 2 times slower at 1.7 times the CPU time on two busy cores.
+    // Threads that spin between operators take the cores from decoding and encoding beside the
+    // model: on two busy cores a UNet step took 1.2 to 1.8 times as long. (On idle ones 0.9.)
     extra: { session: { intra_op: { allow_spinning: "0" } } },
-    // One block for all activations raises the peak by a tenth and is not faster.
+    // One planned block for all activations raised a small UNet's peak from 283 to 427 MB and was
+    // not faster.
     enableMemPattern: false,
     // Only what is fatal: every error also comes back as an exception.
     logSeverityLevel: 4,

@@ -1,5 +1,5 @@
 export * from "./compare.ts";
-export * from './fakes.ts';
+export * from "./fakes.ts";
 export * from "./onnx-encoder.ts";
 export * from "./reference.ts";
 export * from "./safetensors.ts";

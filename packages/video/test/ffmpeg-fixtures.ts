@@ -83,7 +83,7 @@ function fill(frame: Frame, video: TestVideo, index: number): void {
   }
 }
 
-function openEncoder(video: TestVideo, globalHeader: boolean): CodecContext {
+async function openEncoder(video: TestVideo, globalHeader: boolean): Promise<CodecContext> {
   const codec = Codec.findEncoderByName(video.encoder);
   if (!codec) throw new Error(`no encoder ${video.encoder}`);
   const context = new CodecContext();
@@ -100,7 +100,7 @@ function openEncoder(video: TestVideo, globalHeader: boolean): CodecContext {
   if (video.sampleAspectRatio) context.sampleAspectRatio = video.sampleAspectRatio;
   if (globalHeader) context.setFlags(AV_CODEC_FLAG_GLOBAL_HEADER);
   using settings = Dictionary.fromObject(video.settings ?? {});
-  check(context.open2Sync(codec, settings));
+  check(await context.open2(codec, settings));
   return context;
 }
 
@@ -109,10 +109,11 @@ export async function writeVideo(video: TestVideo): Promise<string> {
   await using output = new FormatContext();
   check(output.allocOutputContext2(null, null, video.path));
   check(await output.openOutput());
-  using encoder = openEncoder(video, output.oformat?.hasFlags(AVFMT_GLOBALHEADER) ?? false);
+  using encoder = await openEncoder(video, output.oformat?.hasFlags(AVFMT_GLOBALHEADER) ?? false);
   const stream = output.newStream();
   check(stream.codecpar.fromContext(encoder));
   stream.timeBase = encoder.timeBase;
+  stream.sampleAspectRatio = encoder.sampleAspectRatio;
   if (video.displayMatrix) {
     const matrix = Buffer.from(Int32Array.from(video.displayMatrix).buffer);
     check(stream.codecpar.addCodedSideData(AV_PKT_DATA_DISPLAYMATRIX, matrix));
@@ -123,6 +124,7 @@ export async function writeVideo(video: TestVideo): Promise<string> {
   const drain = async (): Promise<void> => {
     while (encoder.receivePacketSync(packet) >= 0) {
       packet.streamIndex = stream.index;
+      if (packet.duration === 0n) packet.duration = 40n;
       packet.rescaleTs(encoder.timeBase, stream.timeBase);
       check(await output.interleavedWriteFrame(packet));
     }
@@ -241,7 +243,11 @@ export function pixel(image: RgbImage, x: number, y: number): readonly number[] 
   return [...image.data.subarray(at, at + 3)];
 }
 
-export function expectNear(actual: readonly number[], expected: readonly number[], by: number): void {
+export function expectNear(
+  actual: readonly number[],
+  expected: readonly number[],
+  by: number,
+): void {
   for (const [index, value] of actual.entries()) {
     expect(Math.abs(value - (expected[index] ?? Number.NaN))).toBeLessThanOrEqual(by);
   }

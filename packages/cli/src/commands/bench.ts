@@ -1,5 +1,4 @@
 import { writeFile } from "node:fs/promises";
-import { type Command, InvalidArgumentError, Option } from "commander";
 import {
   describeEnvironment,
   formatReport,
@@ -9,7 +8,8 @@ import {
   wholeBenchmark,
 } from "@ls/benchmarks";
 import { openModel, openRandomModel } from "@ls/models";
-import { type CommandContext, packageVersion } from "../main.ts";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import type { CommandContext } from "../command-context.ts";
 import {
   debugOption,
   integer,
@@ -22,6 +22,7 @@ import {
 import { Resources } from "../resources.ts";
 import { selectRuntime } from "../select-runtime.ts";
 import { formatBytes } from "../terminal.ts";
+import { packageVersion } from "../version.ts";
 
 const SIZES = ["small", "256", "512"] as const;
 const STAGES = [

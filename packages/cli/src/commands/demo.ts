@@ -1,12 +1,12 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { Command } from "commander";
 import { synthesizeVoice, writeWav } from "@ls/audio";
 import { writeRandomModel } from "@ls/models";
 import { createFfmpegVideoSink } from "@ls/video";
+import type { Command } from "commander";
+import type { CommandContext } from "../command-context.ts";
 import { drawnVideo } from "../drawn-video.ts";
 import { load } from "../load.ts";
-import type { CommandContext } from "../main.ts";
 import {
   debugOption,
   integer,

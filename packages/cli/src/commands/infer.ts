@@ -1,7 +1,7 @@
 import type { VideoCodec } from "@ls/video";
 import type { Command } from "commander";
+import type { CommandContext } from "../command-context.ts";
 import { load } from "../load.ts";
-import type { CommandContext } from "../main.ts";
 import {
   debugOption,
   decimal,
@@ -108,7 +108,8 @@ async function infer(options: InferOptions, { terminal, signal }: CommandContext
     if (event.type !== "done" || options.json === true) continue;
     progress[Symbol.dispose]();
     const { frames, framesWithoutFace, elapsedSeconds, output } = event.result;
-    const skipped = framesWithoutFace === 0 ? "" : `, ${framesWithoutFace} without a face left as they were`;
+    const skipped =
+      framesWithoutFace === 0 ? "" : `, ${framesWithoutFace} without a face left as they were`;
     terminal.stderr.write(`${frames} frames in ${formatDuration(elapsedSeconds)}${skipped}\n`);
     terminal.stdout.write(`${output}\n`);
   }

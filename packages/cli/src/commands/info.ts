@@ -1,11 +1,12 @@
 import { cpus, freemem, totalmem } from "node:os";
-import type { Command } from "commander";
 import { cacheFolder, GraphCache, listModels } from "@ls/models";
 import { probeCuda } from "@ls/runtime-cuda";
 import { probeDevices } from "@ls/runtime-onnx";
-import { type CommandContext, packageVersion } from "../main.ts";
+import type { Command } from "commander";
+import type { CommandContext } from "../command-context.ts";
 import { jsonOption } from "../options.ts";
 import { formatBytes, paint, type Terminal } from "../terminal.ts";
+import { packageVersion } from "../version.ts";
 
 interface RuntimeStatus {
   readonly name: string;

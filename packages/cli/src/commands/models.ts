@@ -1,14 +1,8 @@
-import { type Command, Option } from "commander";
-import {
-  convertCheckpoint,
-  listModels,
-  pullModel,
-  type PullEvent,
-  verifyModel,
-} from "@ls/models";
 import { LatentSyncError } from "@ls/core";
+import { convertCheckpoint, listModels, pullModel, type PullEvent, verifyModel } from "@ls/models";
+import { type Command, Option } from "commander";
 import { createLogUpdate } from "log-update";
-import type { CommandContext } from "../main.ts";
+import type { CommandContext } from "../command-context.ts";
 import { debugOption, jsonOption } from "../options.ts";
 import { formatBytes, type Terminal } from "../terminal.ts";
 
@@ -27,7 +21,9 @@ export function addModelsCommand(program: Command, context: CommandContext): voi
   const models = program.command("models").description("get, list, check and convert models");
   models
     .command("pull <name>")
-    .description("download latentsync-1.5, latentsync-1.6 or hf:owner/repository, with Whisper and VAE")
+    .description(
+      "download latentsync-1.5, latentsync-1.6 or hf:owner/repository, with Whisper and VAE",
+    )
     .addOption(jsonOption())
     .addOption(debugOption())
     .action((name: string, options: OutputOptions) => pull(name, options, context));

@@ -62,10 +62,10 @@ export class Networks implements AsyncDisposable {
     this.#disposed = true;
     const opened = await Promise.allSettled(this.#sessions.values());
     this.#sessions.clear();
-    await using stack = new AsyncDisposableStack();
-    for (const result of opened) {
-      if (result.status === "fulfilled") stack.use(result.value);
-    }
+    const sessions = opened.flatMap((result) =>
+      result.status === "fulfilled" ? [result.value] : [],
+    );
+    await Promise.all(sessions.map(async (session) => session[Symbol.asyncDispose]()));
   }
 
   async #open(kind: GraphKind, signal: AbortSignal): Promise<Session> {

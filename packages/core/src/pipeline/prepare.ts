@@ -7,7 +7,13 @@ import type {
   FaceDetector,
   FaceTransform,
 } from "../face.ts";
-import { type AffineMatrix, cropImage, type ImagePatch, type Point, type RgbImage } from "../image.ts";
+import {
+  type AffineMatrix,
+  cropImage,
+  type ImagePatch,
+  type Point,
+  type RgbImage,
+} from "../image.ts";
 import type { VideoFrame, VideoReader } from "../video.ts";
 import { frameSequence } from "./frame-sequence.ts";
 import { prefetch } from "./prefetch.ts";

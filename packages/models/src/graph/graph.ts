@@ -83,6 +83,8 @@ export class Graph {
   readonly constants: Map<string, Constant> = new Map();
   /** Outputs of modules by path, for taps. */
   readonly modules: Map<string, ModuleOutput> = new Map();
+  /** Shapes of inner values that a runtime could not infer, for its memory planning. */
+  readonly shapes: Map<Value, readonly Dimension[]> = new Map();
   /** Version by operator domain; contrib domains appear when they are used. */
   readonly opsets: Map<string, number>;
   readonly #values: Map<string, MutableValue> = new Map();

@@ -10,7 +10,14 @@ export type TensorLocation =
 
 const MODEL = { irVersion: 1, producerName: 2, graph: 7, opsetImport: 8 } as const;
 const OPSET = { domain: 1, version: 2 } as const;
-const GRAPH = { node: 1, name: 2, initializer: 5, input: 11, output: 12 } as const;
+const GRAPH = {
+  node: 1,
+  name: 2,
+  initializer: 5,
+  input: 11,
+  output: 12,
+  valueInfo: 13,
+} as const;
 const NODE = { input: 1, output: 2, name: 3, opType: 4, attribute: 5, domain: 7 } as const;
 const ATTRIBUTE = { name: 1, f: 2, i: 3, s: 4, ints: 8, type: 20 } as const;
 const ATTRIBUTE_TYPE = { float: 1, int: 2, string: 3, ints: 7 } as const;
@@ -72,6 +79,9 @@ function writeGraphProto(
   }
   for (const port of graph.inputs) message(writer, GRAPH.input, () => writePort(writer, port));
   for (const port of graph.outputs) message(writer, GRAPH.output, () => writePort(writer, port));
+  for (const [value, shape] of graph.shapes) {
+    message(writer, GRAPH.valueInfo, () => writePort(writer, { name: value.name, value, shape }));
+  }
 }
 
 function writeNode(writer: BinaryWriter, node: Node): void {

@@ -71,7 +71,8 @@ export async function writeGraphs(options: WriteGraphsOptions): Promise<string[]
     }
     return paths;
   } catch (error) {
-    await Promise.all(written.map((path) => rm(path, { force: true })));
+    // Whatever stops the removal has already been met while writing.
+    await Promise.allSettled(written.map((path) => rm(path, { force: true })));
     signal?.throwIfAborted();
     throw asWriteError(error, directory);
   }

@@ -4,16 +4,12 @@ import { join } from "node:path";
 import type { GraphRequest, GraphSource, LatentSyncModel, ModelInfo } from "@ls/core";
 import { GraphCache } from "../cache/index.ts";
 import type { ModelCheckpoint } from "../checkpoint/model-checkpoint.ts";
-import { encodeModel, type TensorLocation } from "../graph/model-proto.ts";
 import { type NamedGraph, writeGraphs } from "../graph/index.ts";
+import { encodeModel, type TensorLocation } from "../graph/model-proto.ts";
 import { buildGroup, type GraphGroup, graphFileName, groupOf } from "./network-graphs.ts";
 
 /** Reports the writing of weights: `group` is being built, `writtenBytes` of `totalBytes` are done. */
-export type GraphProgress = (
-  group: GraphGroup,
-  writtenBytes: number,
-  totalBytes: number,
-) => void;
+export type GraphProgress = (group: GraphGroup, writtenBytes: number, totalBytes: number) => void;
 
 export interface CheckpointModelOptions {
   readonly checkpoint: ModelCheckpoint;

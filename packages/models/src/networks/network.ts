@@ -20,8 +20,11 @@ export const BORDER: ElementType = "float32";
 
 const CONTRIB_DOMAIN = "com.microsoft";
 
-/** Dimensions of a reshape; `frames` is the frame count, static or symbolic. */
-export type ReshapeDimension = number | "frames";
+/**
+ * Dimensions of a reshape. `frames` is the frame count, static or symbolic; the others stand for
+ * what is left, and name it.
+ */
+export type ReshapeDimension = number | "frames" | "images" | "batch" | `batch*${number}`;
 
 export interface NetworkOptions {
   readonly graph: Graph;
@@ -102,9 +105,22 @@ export class Network {
     return this.graph.op("Cast", [value], { attributes: { to }, dtype });
   }
 
-  /** Reshapes; 0 keeps a dimension, -1 takes what is left. */
+  /**
+   * Reshapes; 0 keeps a dimension, -1 takes what is left. Names of dimensions are noted in the graph:
+   * a runtime that cannot compare shapes cannot plan its memory, and takes seconds to find out.
+   */
   reshape(value: Value, dims: readonly ReshapeDimension[]): Value {
-    return this.graph.op("Reshape", [value, this.#shape(dims)]);
+    const result = this.graph.op("Reshape", [value, this.#shape(dims)]);
+    const isNamed = dims.some((dim) => typeof dim === "string");
+    if (isNamed && !dims.includes(-1) && !dims.includes(0)) {
+      const { frames } = this;
+      const known = typeof frames === "number" ? frames : "frames";
+      this.graph.shapes.set(
+        result,
+        dims.map((dim) => (dim === "frames" ? known : dim)),
+      );
+    }
+    return result;
   }
 
   transpose(value: Value, perm: readonly number[]): Value {
@@ -140,13 +156,18 @@ export class Network {
 
   #shape(dims: readonly ReshapeDimension[]): Value {
     const { frames } = this;
-    if (typeof frames === "number" || !dims.includes("frames")) {
-      return this.graph.integers(dims.map((dim) => (dim === "frames" ? Number(frames) : dim)));
-    }
+    const sizes = dims.map((dim) => {
+      if (dim === "frames") return frames;
+      return typeof dim === "number" ? dim : -1;
+    });
     const key = dims.join(",");
     const existing = this.#shapes.get(key);
     if (existing !== undefined) return existing;
-    const parts = dims.map((dim) => (dim === "frames" ? frames : this.graph.integers([dim])));
+    const fixed = sizes.filter((size) => typeof size === "number");
+    if (fixed.length === sizes.length) return this.graph.integers(fixed);
+    const parts = sizes.map((size) =>
+      typeof size === "number" ? this.graph.integers([size]) : size,
+    );
     const shape = this.graph.op("Concat", parts, { attributes: { axis: 0 }, dtype: "int64" });
     this.#shapes.set(key, shape);
     return shape;

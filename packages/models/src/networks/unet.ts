@@ -190,7 +190,7 @@ class UNet {
     const imageDims = net.emit.layout.imageDims(size);
     const [batch, frames] = this.#dims;
     const input = net.graph.input("deep_features", BORDER, [batch, frames, ...imageDims]);
-    const value = net.reshape(net.cast(input, net.dtype), [-1, ...imageDims]);
+    const value = net.reshape(net.cast(input, net.dtype), ["images", ...imageDims]);
     const joined = net.concatChannels({ ...size, value }, this.#convIn());
     return this.#convOut(unetLayer(net, joined, block, block.layers - 1));
   }
@@ -200,7 +200,7 @@ class UNet {
     const features = this.#deepFeatures as FeatureMap;
     const imageDims = net.emit.layout.imageDims(features);
     const [batch, frames] = this.#dims;
-    const value = net.reshape(net.cast(features.value, BORDER), [-1, "frames", ...imageDims]);
+    const value = net.reshape(net.cast(features.value, BORDER), ["batch", "frames", ...imageDims]);
     net.graph.output("deep_features", value, [batch, frames, ...imageDims]);
   }
 

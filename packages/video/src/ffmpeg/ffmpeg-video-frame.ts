@@ -1,16 +1,7 @@
 import { LatentSyncError, type Rectangle, type RgbImage, type VideoFrame } from "@ls/core";
-import { AV_PIX_FMT_RGB24, AVCOL_SPC_RGB } from "node-av/constants";
 import type { Frame } from "node-av/lib";
 import type { ColourEncoding } from "./colour.ts";
-import {
-  allocateFrame,
-  convertFrame,
-  cropFrame,
-  expandRegion,
-  packRgb,
-  referenceFrame,
-  tagEncoding,
-} from "./native-frame.ts";
+import { convertAreaToRgb, expandRegion, packRgb, referenceFrame } from "./native-frame.ts";
 
 /** Throws unless `region` has whole numbers, is not empty and lies inside the frame. */
 export function checkRegion(region: Rectangle, width: number, height: number): void {
@@ -57,13 +48,8 @@ export class FfmpegVideoFrame implements VideoFrame {
     const { width, height } = this;
     const wanted = region ?? { x: 0, y: 0, width, height };
     checkRegion(wanted, width, height);
-    const area = expandRegion(wanted, width, height);
-    const whole = area.width === width && area.height === height;
-    using source = whole ? referenceFrame(frame) : cropFrame(frame, area);
-    tagEncoding(source, this.encoding);
-    using target = allocateFrame(AV_PIX_FMT_RGB24, area.width, area.height);
-    target.colorSpace = AVCOL_SPC_RGB;
-    await convertFrame(target, source);
+    const area = expandRegion(wanted, frame);
+    using target = await convertAreaToRgb(frame, this.encoding, area);
     const inside = { ...wanted, x: wanted.x - area.x, y: wanted.y - area.y };
     return {
       width: wanted.width,

@@ -20,9 +20,8 @@ import {
   allocateFrame,
   convertFrame,
   copyColourTags,
-  framePlanes,
+  cropFrame,
   layoutOf,
-  type Plane,
   referenceFrame,
   rgbFrame,
   tagEncoding,
@@ -66,15 +65,15 @@ export class FrameComposer {
     using native = frame.reference();
     if (patch) {
       checkResult(native.makeWritable(), "runtime", "Cannot copy a frame", "Free some memory.");
-      await applyPatch(native, frame, patch);
+      await applyPatch(native, frame.encoding, patch);
     }
     return await this.#finish(native, frame.encoding);
   }
 
   /** Converts and pads where the encoder needs it. */
   async #finish(native: Frame, encoding: ColourEncoding): Promise<Frame> {
-    using converted = await this.#convert(native, encoding);
-    const finished = this.#pad(converted);
+    using padded = this.#pad(native);
+    const finished = await this.#convert(padded, encoding);
     finished.pictType = AV_PICTURE_TYPE_NONE;
     finished.keyFrame = 0;
     return finished;
@@ -112,19 +111,11 @@ export class FrameComposer {
 
   /** Repeats the last column and row where sides must be even: nothing of the picture is lost. */
   #pad(frame: Frame): Frame {
-    const { profile } = this.#options;
-    const width = frame.width + (profile.evenSides ? frame.width % 2 : 0);
-    const height = frame.height + (profile.evenSides ? frame.height % 2 : 0);
+    const unit = this.#options.profile.evenSides ? 2 : 1;
+    const width = Math.ceil(frame.width / unit) * unit;
+    const height = Math.ceil(frame.height / unit) * unit;
     if (width === frame.width && height === frame.height) return referenceFrame(frame);
-    const padded = allocateFrame(frame.format as AVPixelFormat, width, height);
-    copyColourTags(padded, frame);
-    padded.colorSpace = frame.colorSpace;
-    padded.colorRange = frame.colorRange;
-    const targets = framePlanes(padded);
-    for (const [index, source] of framePlanes(frame).entries()) {
-      padPlane(source, targets[index] as Plane);
-    }
-    return padded;
+    return cropFrame(frame, { x: 0, y: 0, width, height });
   }
 }
 
@@ -138,19 +129,6 @@ function targetEncoding(target: Frame, source: ColourEncoding): ColourEncoding {
   if (layoutOf(target).model === "rgb") return RGB_ENCODING;
   if (source.matrix !== AVCOL_SPC_RGB) return source;
   return { matrix: AVCOL_SPC_BT709, range: AVCOL_RANGE_MPEG };
-}
-
-function padPlane(source: Plane, target: Plane): void {
-  const step = source.bytesPerStep;
-  const bytes = source.columns * step;
-  for (let row = 0; row < target.rows; row++) {
-    const from = Math.min(row, source.rows - 1) * source.stride;
-    const to = row * target.stride;
-    source.data.copy(target.data, to, from, from + bytes);
-    for (let column = source.columns; column < target.columns; column++) {
-      source.data.copy(target.data, to + column * step, from + bytes - step, from + bytes);
-    }
-  }
 }
 
 function checkPatch(patch: ImagePatch, width: number, height: number): void {

@@ -98,17 +98,38 @@ export function tagEncoding(frame: Frame, encoding: ColourEncoding): void {
   frame.colorRange = encoding.range;
 }
 
-/** `region` with the margin that chroma needs, aligned outward, inside the frame. */
-export function expandRegion(region: Rectangle, width: number, height: number): Rectangle {
-  const align = CHROMA_MARGIN;
-  const x = Math.max(0, Math.floor((region.x - CHROMA_MARGIN) / align) * align);
-  const y = Math.max(0, Math.floor((region.y - CHROMA_MARGIN) / align) * align);
-  const right = Math.ceil((region.x + region.width + CHROMA_MARGIN) / align) * align;
-  const bottom = Math.ceil((region.y + region.height + CHROMA_MARGIN) / align) * align;
-  return { x, y, width: Math.min(width, right) - x, height: Math.min(height, bottom) - y };
+/** Pixels that share the coarsest chroma sample of a frame, along a side. */
+export function chromaUnit(frame: Frame): number {
+  const shifts = layoutOf(frame).planes.flatMap(({ shiftX, shiftY }) => [shiftX, shiftY]);
+  return 1 << Math.max(...shifts);
 }
 
-/** A copy of `region`, whose corner must be aligned to chroma. The caller frees it. */
+function roundUp(value: number, unit: number): number {
+  return Math.ceil(value / unit) * unit;
+}
+
+/**
+ * `region` with the margin that chroma needs, aligned outward. At an odd edge it goes past the
+ * frame by what completes a chroma sample: conversion is exact only for whole ones.
+ */
+export function expandRegion(region: Rectangle, frame: Frame): Rectangle {
+  const unit = chromaUnit(frame);
+  const x = Math.max(0, Math.floor(region.x / CHROMA_MARGIN - 1) * CHROMA_MARGIN);
+  const y = Math.max(0, Math.floor(region.y / CHROMA_MARGIN - 1) * CHROMA_MARGIN);
+  const right = roundUp(region.x + region.width + CHROMA_MARGIN, CHROMA_MARGIN);
+  const bottom = roundUp(region.y + region.height + CHROMA_MARGIN, CHROMA_MARGIN);
+  return {
+    x,
+    y,
+    width: Math.min(roundUp(frame.width, unit), right) - x,
+    height: Math.min(roundUp(frame.height, unit), bottom) - y,
+  };
+}
+
+/**
+ * A copy of `region`, whose corner must be aligned to chroma. Past the frame's right and bottom
+ * edge it repeats the last column and row. The caller frees it.
+ */
 export function cropFrame(source: Frame, region: Rectangle): Frame {
   const target = allocateFrame(source.format as AVPixelFormat, region.width, region.height);
   copyColourTags(target, source);
@@ -117,15 +138,23 @@ export function cropFrame(source: Frame, region: Rectangle): Frame {
   const from = framePlanes(source);
   for (const [index, to] of framePlanes(target).entries()) {
     const plane = from[index] as Plane;
-    const left = (region.x >> plane.shiftX) * plane.bytesPerStep;
-    const top = region.y >> plane.shiftY;
-    const bytes = to.columns * to.bytesPerStep;
-    for (let row = 0; row < to.rows; row++) {
-      const start = (top + row) * plane.stride + left;
-      plane.data.copy(to.data, row * to.stride, start, start + bytes);
-    }
+    copyPlane(plane, to, region.x >> plane.shiftX, region.y >> plane.shiftY);
   }
   return target;
+}
+
+function copyPlane(source: Plane, target: Plane, left: number, top: number): void {
+  const step = source.bytesPerStep;
+  const columns = Math.min(target.columns, source.columns - left);
+  for (let row = 0; row < target.rows; row++) {
+    const start = Math.min(top + row, source.rows - 1) * source.stride + left * step;
+    const end = start + columns * step;
+    const to = row * target.stride;
+    source.data.copy(target.data, to, start, end);
+    for (let column = columns; column < target.columns; column++) {
+      source.data.copy(target.data, to + column * step, end - step, end);
+    }
+  }
 }
 
 /**
@@ -144,6 +173,26 @@ export async function convertFrame(target: Frame, source: Frame): Promise<void> 
     `Cannot convert pixels from format ${source.format} to ${target.format}`,
     "Re-encode the video to H.264 with yuv420p pixels.",
   );
+}
+
+/** An RGB24 frame of an area that {@link expandRegion} gave. The caller frees it. */
+export async function convertAreaToRgb(
+  frame: Frame,
+  encoding: ColourEncoding,
+  area: Rectangle,
+): Promise<Frame> {
+  const whole = area.width === frame.width && area.height === frame.height;
+  using source = whole ? referenceFrame(frame) : cropFrame(frame, area);
+  tagEncoding(source, encoding);
+  const target = allocateFrame(AV_PIX_FMT_RGB24, area.width, area.height);
+  try {
+    target.colorSpace = AVCOL_SPC_RGB;
+    await convertFrame(target, source);
+    return target;
+  } catch (error) {
+    target.free();
+    throw error;
+  }
 }
 
 /** Copies `region` of an RGB24 frame to a packed array. */

@@ -15,7 +15,10 @@ import {
 import { checkResult } from "./ffmpeg-error.ts";
 
 /** A filter of FFmpeg and its arguments. */
-export type OrientationFilter = readonly [name: "transpose" | "hflip" | "vflip", args: string];
+export type OrientationFilter = readonly [
+  name: "copy" | "hflip" | "transpose" | "vflip",
+  args: string,
+];
 
 /** Filters that undo a display matrix; none for one that is upright. */
 export function orientationFilters(
@@ -34,16 +37,22 @@ export function orientationFilters(
   if (Math.abs(degrees - 180) < 1) {
     const filters: OrientationFilter[] = [];
     if (a < 0) filters.push(["hflip", ""]);
-    if (d < 0) filters.push(["vflip", ""]);
+    if (d < 0) filters.push(...FLIP_ROWS);
     return filters;
   }
-  if (degrees <= 1 || degrees >= 359) return d < 0 ? [["vflip", ""]] : [];
+  if (degrees <= 1 || degrees >= 359) return d < 0 ? FLIP_ROWS : [];
   throw new LatentSyncError(
     "unsupported",
     `${path} is to be shown turned by ${degrees} degrees; only multiples of 90 are supported.`,
     { hint: "Re-encode the video upright first." },
   );
 }
+
+/** `vflip` alone gives pictures that run backward in memory; `copy` sets that right. */
+const FLIP_ROWS: readonly OrientationFilter[] = [
+  ["vflip", ""],
+  ["copy", ""],
+];
 
 const LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 

@@ -84,7 +84,7 @@ export const VIDEO_ENCODERS: Readonly<Record<VideoCodec, VideoEncoderProfile>> =
     maxCrf: 0,
     evenSides: false,
     pixelFormat: () => undefined,
-    options: () => ({ level: 3, slices: 4 }),
+    options: () => ({ level: 3 }),
   },
 };
 

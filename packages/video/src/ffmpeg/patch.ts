@@ -3,48 +3,48 @@
  * a pixel whose RGB is as it was keeps its samples bit for bit, and so does all outside the patch.
  * A chroma sample that also belongs to pixels outside the patch is left alone.
  */
-import type { ImagePatch, Rectangle, RgbImage, VideoFrame } from "@ls/core";
+import type { ImagePatch, Rectangle } from "@ls/core";
 import type { AVPixelFormat } from "node-av/constants";
 import type { Frame } from "node-av/lib";
 import type { ColourEncoding } from "./colour.ts";
 import {
   allocateFrame,
+  convertAreaToRgb,
   convertFrame,
   copyColourTags,
   expandRegion,
   framePlanes,
   type Plane,
-  rgbFrame,
   tagEncoding,
 } from "./native-frame.ts";
 
-/** Applies `patch` to `native`, the writable copy of `frame`. */
+/** Applies `patch` to a writable frame whose pixels are in `encoding`. */
 export async function applyPatch(
   native: Frame,
-  frame: VideoFrame & { readonly encoding: ColourEncoding },
+  encoding: ColourEncoding,
   patch: ImagePatch,
 ): Promise<void> {
+  const { width, height } = native;
   // Chroma at the patch's edge is filtered over its surroundings.
-  const area = expandRegion(patch, frame.width, frame.height);
-  const image = await frame.toRgb(area);
+  const area = expandRegion(patch, native);
+  using source = await convertAreaToRgb(native, encoding, area);
   const inside: Rectangle = { ...patch, x: patch.x - area.x, y: patch.y - area.y };
-  const changed = overlayChanges(image, patch, inside);
-  using source = rgbFrame(image.data, area.width, area.height);
+  const rgb = framePlanes(source)[0] as Plane;
+  const changed = overlayChanges(rgb, patch, inside);
+  repeatEdges(rgb, width - area.x, height - area.y);
   using target = allocateFrame(native.format as AVPixelFormat, area.width, area.height);
   copyColourTags(target, native);
-  copyColourTags(source, native);
-  tagEncoding(target, frame.encoding);
+  tagEncoding(target, encoding);
   await convertFrame(target, source);
   const planes = framePlanes(native);
   for (const [index, converted] of framePlanes(target).entries()) {
-    const plane = planes[index] as Plane;
     if (isAlpha(index, planes.length)) continue;
-    copyChanges(plane, converted, {
+    copyChanges(planes[index] as Plane, converted, {
       area,
       inside,
       changed,
-      width: frame.width,
-      height: frame.height,
+      width,
+      height,
     });
   }
 }
@@ -53,15 +53,15 @@ function isAlpha(index: number, count: number): boolean {
   return index === 3 && count === 4;
 }
 
-/** Writes the patch into `image` and marks the pixels of it (one byte each) that differ. */
-function overlayChanges(image: RgbImage, patch: ImagePatch, inside: Rectangle): Uint8Array {
-  const { data } = image;
-  const changed = new Uint8Array(image.width * image.height);
+/** Writes the patch into RGB and marks the pixels of it (one byte each) that differ. */
+function overlayChanges(rgb: Plane, patch: ImagePatch, inside: Rectangle): Uint8Array {
+  const { data, stride, columns } = rgb;
+  const changed = new Uint8Array(columns * rgb.rows);
   let from = 0;
-  for (let row = 0; row < inside.height; row++) {
-    let pixel = (inside.y + row) * image.width + inside.x;
-    for (let column = 0; column < inside.width; column++, pixel++, from += 3) {
-      const to = pixel * 3;
+  for (let row = inside.y; row < inside.y + inside.height; row++) {
+    let pixel = row * columns + inside.x;
+    let to = row * stride + inside.x * 3;
+    for (let column = 0; column < inside.width; column++, pixel++, from += 3, to += 3) {
       const red = patch.data[from] as number;
       const green = patch.data[from + 1] as number;
       const blue = patch.data[from + 2] as number;
@@ -73,6 +73,21 @@ function overlayChanges(image: RgbImage, patch: ImagePatch, inside: Rectangle): 
     }
   }
   return changed;
+}
+
+/** Repeats the last column and row of the frame where the area goes past them. */
+function repeatEdges(rgb: Plane, width: number, height: number): void {
+  const { data, stride, columns, rows } = rgb;
+  for (let row = 0; row < Math.min(rows, height); row++) {
+    const last = row * stride + (width - 1) * 3;
+    for (let column = width; column < columns; column++) {
+      data.copyWithin(row * stride + column * 3, last, last + 3);
+    }
+  }
+  for (let row = height; row < rows; row++) {
+    const last = (height - 1) * stride;
+    data.copyWithin(row * stride, last, last + columns * 3);
+  }
 }
 
 interface Changes {

@@ -1,6 +1,6 @@
 import { LatentSyncError } from "@ls/core";
 import { AV_NOPTS_VALUE, AV_PKT_DATA_SKIP_SAMPLES, AVERROR_EOF } from "node-av/constants";
-import { type IRational, Packet, type Stream } from "node-av/lib";
+import { avGetCodecName, type IRational, Packet, type Stream } from "node-av/lib";
 import { checkResult } from "./ffmpeg-error.ts";
 import type { MediaInput } from "./media-input.ts";
 import type { Muxer } from "./muxer.ts";
@@ -8,7 +8,7 @@ import type { SoundTrack } from "./sound-track.ts";
 
 const DAMAGED_HINT = "Check that the sound plays to its end; convert it to WAV otherwise.";
 
-/** Copies sound packets. The cut is exact in the container's times, to a packet in its data. */
+/** Copies sound packets. The cut is exact in the container's times, to a packet in its data (PCM: to a sample). */
 export class CopiedSound implements SoundTrack {
   readonly #input: MediaInput;
   readonly #source: Stream;
@@ -58,7 +58,7 @@ export class CopiedSound implements SoundTrack {
     const limit = this.#ticks(seconds);
     await this.writeUntil(seconds);
     if ((await this.#peek()) && this.#packet.pts < limit) {
-      this.#packet.duration = limit - this.#packet.pts;
+      this.#cut(limit - this.#packet.pts);
       await this.#write();
     }
   }
@@ -108,6 +108,23 @@ export class CopiedSound implements SoundTrack {
     if (!side || side.length < 4) return 0n;
     const seconds = side.readUInt32LE(0) / this.#source.codecpar.sampleRate;
     return this.#ticks(seconds);
+  }
+
+  /** Shortens the last packet: PCM by its samples, else by its time alone. */
+  #cut(duration: bigint): void {
+    const packet = this.#packet;
+    const { data } = packet;
+    const codec = avGetCodecName(this.#source.codecpar.codecId) ?? "";
+    if (data && codec.startsWith("pcm_") && packet.duration > 0n) {
+      const { channelLayout, sampleRate } = this.#source.codecpar;
+      const seconds = (Number(duration) * this.#timeBase.num) / this.#timeBase.den;
+      const total = (Number(packet.duration) * this.#timeBase.num) / this.#timeBase.den;
+      const blockBytes = Math.round(data.length / (total * sampleRate));
+      if (blockBytes >= channelLayout.nbChannels) {
+        packet.data = Buffer.from(data.subarray(0, Math.floor(seconds * sampleRate) * blockBytes));
+      }
+    }
+    packet.duration = duration;
   }
 
   async #write(): Promise<void> {

@@ -250,6 +250,9 @@ export class VideoDecoder implements AsyncDisposable {
     try {
       if (before) return undefined;
       nameFullRange(this.#frame);
+      // The container's word on the shape of pixels goes before the codec's, as in FFmpeg.
+      const { sampleAspectRatio } = this.stream;
+      if (sampleAspectRatio.num > 0) this.#frame.sampleAspectRatio = sampleAspectRatio;
       const native = await this.#upright(this.#frame);
       this.#decodedCount += 1;
       const encoding = colourEncoding(native, native.width, native.height);

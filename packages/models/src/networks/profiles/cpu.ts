@@ -27,7 +27,7 @@ function momentsOf(net: Network, value: Value, x: FeatureMap, groups: number): [
 
 /** Averages moments over the frames of a video, and repeats them for each of its frames. */
 function acrossFrames(net: Network, moment: Value, groups: number): Value {
-  const frames = net.reshape(moment, [-1, "frames", groups, 1]);
+  const frames = net.reshape(moment, ["batch", "frames", groups, 1]);
   return net.graph.op("ReduceMean", [frames, net.graph.integers([1])]);
 }
 
@@ -62,13 +62,13 @@ function applyPerChannel(
   shift: Value,
 ): Value {
   if (!layer.acrossFrames) {
-    const dims = [-1, channels, 1, 1];
+    const dims = ["images", channels, 1, 1] as const;
     return net.add(net.mul(value, net.reshape(scale, dims)), net.reshape(shift, dims));
   }
-  const dims = [-1, 1, channels, 1];
-  const video = net.reshape(value, [-1, "frames", channels, height * width]);
+  const dims = ["batch", 1, channels, 1] as const;
+  const video = net.reshape(value, ["batch", "frames", channels, height * width]);
   const affine = net.add(net.mul(video, net.reshape(scale, dims)), net.reshape(shift, dims));
-  return net.reshape(affine, [-1, channels, height, width]);
+  return net.reshape(affine, ["images", channels, height, width]);
 }
 
 function geglu(net: Network, x: Value, layer: LinearLayer): Value {

@@ -37,13 +37,13 @@ function groupNorm(net: Network, x: FeatureMap, layer: GroupNormLayer): FeatureM
   const scale = net.weights.tensor(`${path}.weight`, [channels], { dtype: "float32" });
   const shift = net.weights.tensor(`${path}.bias`, [channels], { dtype: "float32" });
   const input = layer.acrossFrames
-    ? net.reshape(x.value, [-1, "frames", height * width, channels])
+    ? net.reshape(x.value, ["batch", "frames", height * width, channels])
     : x.value;
   const options = { channels, groups, epsilon, silu: activation === "silu" };
   const normalized = nhwcGroupNorm(net, input, scale, shift, options);
   return withValue(
     x,
-    layer.acrossFrames ? net.reshape(normalized, [-1, height, width, channels]) : normalized,
+    layer.acrossFrames ? net.reshape(normalized, ["images", height, width, channels]) : normalized,
   );
 }
 

@@ -23,10 +23,13 @@ export const nchw: Layout = {
   toImages: (_net, x) => x.value,
   fromVideo: (net, video, size) => {
     const frames = net.transpose(video, [0, 2, 1, 3, 4]);
-    return sized(size, net.reshape(frames, [-1, size.channels, size.height, size.width]));
+    return sized(size, net.reshape(frames, ["images", size.channels, size.height, size.width]));
   },
   toVideo: (net, { value, channels, height, width }) =>
-    net.transpose(net.reshape(value, [-1, "frames", channels, height, width]), [0, 2, 1, 3, 4]),
+    net.transpose(
+      net.reshape(value, ["batch", "frames", channels, height, width]),
+      [0, 2, 1, 3, 4],
+    ),
   toTokens: (net, { value, channels, height, width }) =>
     net.transpose(net.reshape(value, [0, channels, height * width]), [0, 2, 1]),
   fromTokens: (net, tokens, size) => {
@@ -34,14 +37,18 @@ export const nchw: Layout = {
     return sized(size, net.reshape(planes, [0, size.channels, size.height, size.width]));
   },
   toFrameTokens: (net, { value, channels, height, width }) => {
-    const video = net.reshape(value, [-1, "frames", channels, height * width]);
-    return net.reshape(net.transpose(video, [0, 3, 1, 2]), [-1, "frames", channels]);
+    const video = net.reshape(value, ["batch", "frames", channels, height * width]);
+    return net.reshape(net.transpose(video, [0, 3, 1, 2]), [
+      `batch*${height * width}`,
+      "frames",
+      channels,
+    ]);
   },
   fromFrameTokens: (net, tokens, size) => {
     const { channels, height, width } = size;
-    const pixels = net.reshape(tokens, [-1, height * width, "frames", channels]);
+    const pixels = net.reshape(tokens, ["batch", height * width, "frames", channels]);
     const frames = net.transpose(pixels, [0, 2, 3, 1]);
-    return sized(size, net.reshape(frames, [-1, channels, height, width]));
+    return sized(size, net.reshape(frames, ["images", channels, height, width]));
   },
   perChannel: (net, value, channels) => net.reshape(value, [1, channels, 1, 1]),
   imageDims: ({ channels, height, width }) => [channels, height, width],
@@ -55,23 +62,30 @@ export const nhwc: Layout = {
   toImages: (net, x) => net.transpose(x.value, [0, 3, 1, 2]),
   fromVideo: (net, video, size) => {
     const frames = net.transpose(video, [0, 2, 3, 4, 1]);
-    return sized(size, net.reshape(frames, [-1, size.height, size.width, size.channels]));
+    return sized(size, net.reshape(frames, ["images", size.height, size.width, size.channels]));
   },
   toVideo: (net, { value, channels, height, width }) =>
-    net.transpose(net.reshape(value, [-1, "frames", height, width, channels]), [0, 4, 1, 2, 3]),
+    net.transpose(
+      net.reshape(value, ["batch", "frames", height, width, channels]),
+      [0, 4, 1, 2, 3],
+    ),
   toTokens: (net, { value, channels, height, width }) =>
     net.reshape(value, [0, height * width, channels]),
   fromTokens: (net, tokens, size) =>
     sized(size, net.reshape(tokens, [0, size.height, size.width, size.channels])),
   toFrameTokens: (net, { value, channels, height, width }) => {
-    const video = net.reshape(value, [-1, "frames", height * width, channels]);
-    return net.reshape(net.transpose(video, [0, 2, 1, 3]), [-1, "frames", channels]);
+    const video = net.reshape(value, ["batch", "frames", height * width, channels]);
+    return net.reshape(net.transpose(video, [0, 2, 1, 3]), [
+      `batch*${height * width}`,
+      "frames",
+      channels,
+    ]);
   },
   fromFrameTokens: (net, tokens, size) => {
     const { channels, height, width } = size;
-    const pixels = net.reshape(tokens, [-1, height * width, "frames", channels]);
+    const pixels = net.reshape(tokens, ["batch", height * width, "frames", channels]);
     const frames = net.transpose(pixels, [0, 2, 1, 3]);
-    return sized(size, net.reshape(frames, [-1, height, width, channels]));
+    return sized(size, net.reshape(frames, ["images", height, width, channels]));
   },
   perChannel: (net, value, channels) => net.reshape(value, [1, 1, 1, channels]),
   imageDims: ({ channels, height, width }) => [height, width, channels],

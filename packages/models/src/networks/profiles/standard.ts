@@ -79,7 +79,7 @@ function normalizeVideos(net: Network, x: FeatureMap, value: Value, layer: Group
   const { groups, epsilon } = layer;
   const size = (x.channels / groups) * x.height * x.width;
   const axes = net.graph.integers([1, 3]);
-  const grouped = net.reshape(value, [-1, "frames", groups, size]);
+  const grouped = net.reshape(value, ["batch", "frames", groups, size]);
   const mean = net.graph.op("ReduceMean", [grouped, axes]);
   const centred = net.graph.op("Sub", [grouped, mean]);
   const variance = net.graph.op("ReduceMean", [net.mul(centred, centred), axes]);
@@ -104,7 +104,7 @@ export function applyAffine(
   layer: GroupNormLayer,
 ): FeatureMap {
   const [scale, shift] = affineOf(net, x, layer.path);
-  const restored = net.reshape(normalized, [-1, x.channels, x.height, x.width]);
+  const restored = net.reshape(normalized, ["images", x.channels, x.height, x.width]);
   const affine = net.cast(net.add(net.mul(restored, scale), shift), net.dtype);
   return withValue(x, layer.activation === "silu" ? net.emit.silu(net, affine) : affine);
 }

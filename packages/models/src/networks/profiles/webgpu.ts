@@ -21,10 +21,10 @@ function normalizeVideos(net: Network, x: FeatureMap, value: Value, layer: Group
   if (net.frames === 1) return normalizeImages(net, value, layer);
   const { groups } = layer;
   const size = (x.channels / groups) * x.height * x.width;
-  const video = net.reshape(value, [-1, "frames", groups, size]);
+  const video = net.reshape(value, ["batch", "frames", groups, size]);
   const byGroup = net.transpose(video, [0, 2, 1, 3]);
   const normalized = net.reshape(normalizeImages(net, byGroup, layer), [
-    -1,
+    "batch",
     groups,
     "frames",
     size,

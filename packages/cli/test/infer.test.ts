@@ -1,0 +1,240 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { copyFile, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { PassThrough } from "node:stream";
+import { text } from "node:stream/consumers";
+import type { LipSyncEvent, VideoReader } from "@ls/core";
+import { createFfmpegVideoSource, probeVideo, readImage } from "@ls/video";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { main } from "../src/main.ts";
+
+const PROGRAM = join(import.meta.dirname, "../bin/latentsync-ts.js");
+
+let folder: string;
+/** What `demo` made: a face of 1 s, a voice of 1 s, a model, and a finished video. */
+let demo: { face: string; voice: string; model: string; output: string };
+
+interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function run(...args: readonly string[]): Promise<Outcome> {
+  const terminal = { stdout: new PassThrough(), stderr: new PassThrough() };
+  const code = await main(args, terminal);
+  terminal.stdout.end();
+  terminal.stderr.end();
+  return { code, stdout: await text(terminal.stdout), stderr: await text(terminal.stderr) };
+}
+
+const infer = (output: string, ...more: readonly string[]): readonly string[] => [
+  ...["infer", "--video", demo.face, "--audio", demo.voice, "--out", output],
+  ...["--model", demo.model, "--runtime", "cpu", "--inference-steps", "1", ...more],
+];
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "latentsync-infer-"));
+  const outcome = await run("demo", "--out", folder, "--seconds", "1", "--runtime", "cpu");
+  expect(outcome).toMatchObject({ code: 0, stdout: `${join(folder, "demo.mp4")}\n` });
+  demo = {
+    face: join(folder, "face.mp4"),
+    voice: join(folder, "voice.wav"),
+    model: join(folder, "model"),
+    output: join(folder, "demo.mp4"),
+  };
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+describe("a finished video", () => {
+  it("has the speech's length, 25 frames a second, and both streams from time 0", async () => {
+    const { durationSeconds, video, audio } = await probeVideo(demo.output);
+    expect(video).toMatchObject({ codec: "h264", width: 640, height: 640, framesPerSecond: 25 });
+    // 1 s of speech is 27 frames in the official count.
+    expect(video.frameCount).toBe(27);
+    expect(durationSeconds).toBeCloseTo(27 / 25, 2);
+    expect(audio).toMatchObject({ codec: "aac", sampleRateHz: 16_000, channels: 1 });
+  });
+
+  it("has every pixel outside the face as it was, before encoding", async () => {
+    const output = join(folder, "lossless.mkv");
+    const frames = join(folder, "frames");
+    const { code } = await run(...infer(output, "--codec", "ffv1", "--frames-out", frames));
+    expect(code).toBe(0);
+    await using source = await createFfmpegVideoSource().open(demo.face);
+    await using result = await createFfmpegVideoSource().open(output);
+    const [before, after] = [await firstFrame(source), await firstFrame(result)];
+    const changed = changedRows(before, after);
+    expect(changed.length).toBeGreaterThan(20);
+    expect(Math.min(...changed)).toBeGreaterThan(100);
+    expect(Math.max(...changed)).toBeLessThan(560);
+    // The frame that was written as PNG is the one that was encoded.
+    const png = await readImage(join(frames, "0000.png"));
+    expect(png).toMatchObject({ width: 640, height: 640 });
+    expect(await readdir(frames)).toHaveLength(27);
+  });
+});
+
+async function firstFrame(reader: VideoReader): Promise<Uint8Array> {
+  for await (const decoded of reader.frames({ end: 1 })) {
+    using frame = decoded;
+    return (await frame.toRgb()).data;
+  }
+  throw new Error("The video has no frame.");
+}
+
+function changedRows(before: Uint8Array, after: Uint8Array): number[] {
+  const stride = 640 * 3;
+  return Array.from({ length: 640 }, (_, row) => row).filter((row) =>
+    before
+      .subarray(row * stride, (row + 1) * stride)
+      .some((value, index) => value !== after[row * stride + index]),
+  );
+}
+
+describe("infer", () => {
+  it("reports events as JSON, one a line, and repeats itself by seed", async () => {
+    const first = await run(...infer(join(folder, "a.mp4"), "--json"));
+    await run(...infer(join(folder, "b.mp4")));
+    await run(...infer(join(folder, "c.mp4"), "--seed", "5"));
+    const events = first.stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line) as LipSyncEvent);
+    expect(events.map(({ type }) => type)).toEqual(
+      expect.arrayContaining(["stage", "chunk", "step", "frames", "done"]),
+    );
+    expect(events.at(-1)).toMatchObject({ type: "done", result: { frames: 27 } });
+    expect(first.stderr).toBe("");
+    const contents = await Promise.all(
+      ["a", "b", "c"].map((name) => readFile(join(folder, `${name}.mp4`))),
+    );
+    expect(contents[1]).toEqual(contents[0]);
+    expect(contents[2]).not.toEqual(contents[0]);
+  });
+
+  it("takes an official command line, paths with spaces and a leading hyphen's kin", async () => {
+    const spaced = join(folder, "a voice; of 'mine'.wav");
+    await copyFile(demo.voice, spaced);
+    const output = join(folder, "official out.mp4");
+    const { code, stdout } = await run(
+      ...["infer", "--unet_config_path", join(demo.model, "unet_config.yaml")],
+      ...["--inference_ckpt_path", join(demo.model, "latentsync_unet.pt")],
+      ...["--inference_steps", "3", "--guidance_scale", "1.0", "--enable_deepcache"],
+      ...["--video_path", demo.face, "--audio_path", spaced, "--video_out_path", output],
+      ...["--temp_dir", "temp", "--seed", "-1", "--runtime", "cpu"],
+    );
+    expect(code).toBe(0);
+    expect(stdout).toBe(`${output}\n`);
+    expect((await probeVideo(output)).video.frameCount).toBe(27);
+  });
+
+  it("runs from a converted model", async () => {
+    const converted = join(folder, "converted");
+    expect((await run("models", "convert", "--from", demo.model, "--to", converted)).code).toBe(0);
+    const output = join(folder, "from-converted.mp4");
+    const args = infer(output).map((arg) => (arg === demo.model ? converted : arg));
+    expect((await run(...args)).code).toBe(0);
+    const reference = join(folder, "from-checkpoint.mp4");
+    await run(...infer(reference));
+    expect(await readFile(output)).toEqual(await readFile(reference));
+    const wrong = await run(...args, "--precision", "float16");
+    expect(wrong.code).toBe(1);
+    expect(wrong.stderr).toMatch(/converted for cpu-float32, not for cpu-float16/);
+  });
+});
+
+describe("wrong input", () => {
+  const cases: readonly (readonly [string, () => readonly string[], RegExp])[] = [
+    ["a video that is not there", () => ["--video", join(folder, "no.mp4")], /no\.mp4/],
+    ["speech that is not there", () => ["--audio", join(folder, "no.wav")], /no\.wav/],
+    ["text as video", () => ["--video", join(folder, "text.mp4")], /text\.mp4/],
+    ["a video without sound as speech", () => ["--audio", join(folder, "frames/0000.png")], /png/],
+    ["an output that is an input", () => ["--out", demo.voice], /is also the audio input/],
+    ["a folder that is not there", () => ["--out", join(folder, "no/where/o.mp4")], /no\/where/],
+    ["a model that is not there", () => ["--model", join(folder, "no-model")], /no-model/],
+    ["a model that was not pulled", () => ["--model", "latentsync-1.5"], /models pull|not on this/],
+    ["landmarks that are not JSON", () => ["--landmarks", join(folder, "text.mp4")], /text\.mp4/],
+    ["InsightFace without its weights", () => ["--face-detector", "insightface"], /--face-model/],
+    ["an unknown container", () => ["--out", join(folder, "o.xyz")], /xyz/],
+  ];
+
+  it.each(cases)("%s: one clear line, exit code 1, nothing written", async (_, args, message) => {
+    await writeFile(join(folder, "text.mp4"), "This is no video.\n".repeat(50));
+    const output = join(folder, "never.mp4");
+    const outcome = await run(...infer(output), ...args());
+    expect(outcome.code).toBe(1);
+    expect(outcome.stderr).toMatch(message);
+    const lines = outcome.stderr
+      .trimEnd()
+      .split("\n")
+      .filter((line) => line.startsWith("error:"));
+    expect(lines).toHaveLength(1);
+    expect(outcome.stderr).not.toMatch(/\n {4}at /);
+    await expect(stat(output)).rejects.toThrow();
+  });
+
+  it.each([
+    [["infer"], /required option/],
+    [
+      ["infer", "--video", "a", "--audio", "b", "--out", "c", "--inference-steps", "0"],
+      /from 1 to/,
+    ],
+    [
+      ["infer", "--video", "a", "--audio", "b", "--out", "c", "--guidance-scale", "x"],
+      /from 0 to 20/,
+    ],
+    [
+      ["infer", "--video", "a", "--audio", "b", "--out", "c", "--runtime", "tpu"],
+      /Allowed choices/,
+    ],
+    [["no-such-command"], /unknown command/],
+    [["infer", "--no-such-flag"], /unknown option|required option/],
+  ])("%o is a usage error: exit code 2", async (args, message) => {
+    const { code, stderr } = await run(...args);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(message);
+  });
+
+  it("prints version and help on stdout", async () => {
+    expect((await run("--version")).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+    const help = await run("infer", "--help");
+    expect(help).toMatchObject({ code: 0, stderr: "" });
+    expect(help.stdout).toContain("--guidance-scale");
+  });
+});
+
+describe("stopping", () => {
+  it("ends when nobody reads the output any more", async () => {
+    const output = join(folder, "unread.mp4");
+    const before = await readdir(folder);
+    const args = infer(output, "--inference-steps", "500", "--json");
+    const child = spawn(process.execPath, [PROGRAM, ...args], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    child.stdout.once("data", () => child.stdout.destroy());
+    const [code] = (await once(child, "exit")) as [number | null];
+    expect(code).toBe(1);
+    expect(await readdir(folder)).toEqual(before);
+  });
+
+  it("ends with 130 after Ctrl-C and leaves nothing behind", async () => {
+    const output = join(folder, "interrupted.mp4");
+    const before = await readdir(folder);
+    const args = infer(output, "--inference-steps", "500", "--json");
+    const child = spawn(process.execPath, [PROGRAM, ...args], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let interrupted = false;
+    child.stdout.on("data", (chunk: Buffer) => {
+      if (interrupted || !chunk.includes('"step"')) return;
+      interrupted = true;
+      child.kill("SIGINT");
+    });
+    const [code] = (await once(child, "exit")) as [number | null];
+    expect(code).toBe(130);
+    expect(await readdir(folder)).toEqual(before);
+  });
+});

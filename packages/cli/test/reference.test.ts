@@ -1,0 +1,164 @@
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createSpeechEncoder, decodeSpeech } from "@ls/audio";
+import { openModel } from "@ls/models";
+import { createOnnxRuntime } from "@ls/runtime-onnx";
+import {
+  difference,
+  hasReference,
+  psnr,
+  readGoldenTensors,
+  reference,
+  referenceTitle,
+} from "@ls/testing";
+import { probeVideo, readImage } from "@ls/video";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { load } from "../src/load.ts";
+import { main } from "../src/main.ts";
+
+/** Settings of the golden run. */
+const RUN = {
+  video: reference("media/clip_24f_540x960.mkv"),
+  audio: reference("media/clip_audio_1.2s.wav"),
+  inferenceSteps: 6,
+  guidanceScale: 1.5,
+  seed: 1247,
+} as const;
+const PARTS = {
+  model: reference("model"),
+  landmarks: reference("media/clip_landmarks.json"),
+  runtime: "cpu",
+} as const;
+
+/**
+ * A crop's pixels are truncated from float32 in the official pipeline: one in 500 lands on the
+ * other side of a whole number here, and the VAE and the UNet carry that on.
+ */
+const LATENTS_MEAN_TOLERANCE = 2e-3;
+const LATENTS_COSINE = 0.999_999;
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "latentsync-reference-"));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** The latents of every step, by `chunk.step`. */
+async function runLatents(deepCache: boolean): Promise<Map<string, Float32Array>> {
+  const seen = new Map<string, Float32Array>();
+  await using engine = await load(PARTS);
+  const output = join(folder, `latents-${deepCache}.mp4`);
+  for await (const event of engine.run({
+    ...RUN,
+    output,
+    deepCache,
+    onLatents: ({ chunk, step, latents }) => seen.set(`${chunk}.${step}`, latents),
+  })) {
+    if (event.type === "done") expect(event.result.frames).toBe(32);
+  }
+  return seen;
+}
+
+function expectClose(actual: Float32Array | undefined, expected: Float32Array, what: string): void {
+  const { cosine, meanAbsolute } = difference(actual ?? [], expected);
+  expect(cosine, what).toBeGreaterThan(LATENTS_COSINE);
+  expect(meanAbsolute, what).toBeLessThan(LATENTS_MEAN_TOLERANCE);
+}
+
+describe.skipIf(!hasReference)(referenceTitle("frames/ and golden.json"), () => {
+  it("infer --compat writes the frames of the official run, at 45 dB and more", async () => {
+    const framesOut = join(folder, "frames");
+    const output = join(folder, "out.mp4");
+    const code = await main([
+      ...["infer", "--video", RUN.video, "--audio", RUN.audio, "--out", output],
+      ...["--model", PARTS.model, "--landmarks", PARTS.landmarks, "--runtime", "cpu"],
+      ...["--inference-steps", "6", "--guidance-scale", "1.5", "--seed", "1247"],
+      ...["--compat", "--frames-out", framesOut, "--json"],
+    ]);
+    expect(code).toBe(0);
+    expect(await readdir(framesOut)).toHaveLength(32);
+    for (const name of await readdir(reference("frames"))) {
+      const actual = await readImage(join(framesOut, name));
+      const expected = await readImage(reference("frames", name));
+      expect(psnr(actual.data, expected.data), name).toBeGreaterThanOrEqual(45);
+    }
+    expect(await probeVideo(output)).toMatchObject({
+      durationSeconds: 1.28,
+      video: { width: 540, height: 960, framesPerSecond: 25, frameCount: 32 },
+    });
+  });
+});
+
+describe.skipIf(!hasReference)(referenceTitle("pipeline_latents.safetensors"), () => {
+  it("has the latents of both chunks of the official run", async () => {
+    const golden = readGoldenTensors(reference("pipeline_latents.safetensors"));
+    const seen = await runLatents(false);
+    for (const [name, key] of [
+      ["chunk0_step0", "0.0"],
+      ["chunk0_last", "0.5"],
+      ["chunk1_last", "1.5"],
+    ] as const) {
+      expectClose(seen.get(key), golden.get(name)?.data as Float32Array, name);
+    }
+  });
+});
+
+describe.skipIf(!hasReference)(referenceTitle("deepcache_latents.safetensors"), () => {
+  it("has the latents of every step with DeepCache at interval 3, branch 0", async () => {
+    const golden = readGoldenTensors(reference("deepcache_latents.safetensors")).get("chunk0");
+    const [steps, , channels, frames, height, width] = golden?.dims as number[];
+    const plane = height * width;
+    const perStep = channels * frames * plane;
+    const seen = await runLatents(true);
+    for (let step = 0; step < steps; step++) {
+      const latents = seen.get(`0.${step}`) ?? new Float32Array();
+      const framesInChunk = latents.length / (channels * plane);
+      const first = Float32Array.from({ length: perStep }, (_, index) => {
+        const channel = Math.floor(index / (frames * plane));
+        return latents[channel * framesInChunk * plane + (index % (frames * plane))] as number;
+      });
+      const expected = golden?.data.slice(step * perStep, (step + 1) * perStep) as Float32Array;
+      expectClose(first, expected, `step ${step}`);
+    }
+  });
+});
+
+describe.skipIf(!hasReference)(referenceTitle("audio_long.safetensors"), () => {
+  it("has Whisper's states and the frames' features across the 30 s boundary", async () => {
+    const golden = readGoldenTensors(reference("audio_long.safetensors"));
+    await using model = await openModel(PARTS.model);
+    await using runtime = await createOnnxRuntime();
+    const request = { kind: "whisper_encoder", profile: "cpu", precision: "float32" } as const;
+    await using whisper = await runtime.createSession(await model.graph(request));
+    const encoder = createSpeechEncoder({
+      async *source(_path, options) {
+        yield* decodeSpeech(reference("media/demo2_audio.wav"), options);
+        yield* decodeSpeech(reference("media/demo3_audio.wav"), options);
+      },
+    });
+    await using features = await encoder.open("demo 2 and demo 3, joined", whisper);
+    const chunks: Float32Array[] = [];
+    for await (const chunk of features.frames()) chunks.push(chunk);
+    const expected = golden.get("chunks")?.data as Float32Array;
+    const size = features.elementsPerFrame;
+    for (const [position, index] of (golden.get("chunk_index")?.data as BigInt64Array).entries()) {
+      const part = expected.subarray(position * size, (position + 1) * size);
+      const { maxAbsolute } = difference(chunks[Number(index)] ?? [], part);
+      expect(maxAbsolute, `frame ${index}`).toBeLessThan(1e-4);
+    }
+    // State s of the stream is the fifth of frame s / 2's ten; each frame holds five layers of it.
+    const boundary = golden.get("embeddings_boundary");
+    const [states, layers, width] = boundary?.dims as number[];
+    const stateSize = layers * width;
+    for (let offset = 0; offset < states; offset++) {
+      const state = 1490 + offset;
+      const frame = chunks[Math.floor(state / 2)] ?? new Float32Array();
+      const start = (4 + (state % 2)) * stateSize;
+      const actual = frame.subarray(start, start + stateSize);
+      const wanted = boundary?.data.slice(offset * stateSize, (offset + 1) * stateSize);
+      const { maxAbsolute } = difference(actual, wanted as Float32Array);
+      expect(maxAbsolute, `state ${state}`).toBeLessThan(1e-4);
+    }
+  });
+});
