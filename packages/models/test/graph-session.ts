@@ -62,7 +62,7 @@ export async function openGraph(
     graphs: [{ graph, fileName: `${graph.name}.onnx` }],
     directory: folder.path,
   });
-  return TestSession.open(paths[0]!, optimization);
+  return await TestSession.open(paths[0]!, optimization);
 }
 
 /** Seeded values in [-1, 1). */

@@ -1,6 +1,6 @@
 import { readFileSync, readdirSync, statSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import { BinaryReader } from "@bufbuild/protobuf/wire";
+import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { float32 } from "@ls/core";
 import { InferenceSession } from "onnxruntime-node";
 import { describe, expect, it } from "vitest";
@@ -58,7 +58,7 @@ function externalData(path: string): Map<string, External> {
     const result: [number, Uint8Array | undefined][] = [];
     while (reader.pos < reader.len) {
       const [field, type] = reader.tag();
-      if (type === 2) result.push([field, reader.bytes()]);
+      if (type === WireType.LengthDelimited) result.push([field, reader.bytes()]);
       else {
         reader.skip(type);
         result.push([field, undefined]);
@@ -319,11 +319,21 @@ describe("half precision", () => {
 
   it("handles what is too large, too small or no number", () => {
     const bits = toFloat16Bits(
-      Float32Array.of(65_519, 65_520, 1e30, Infinity, -Infinity, 1e-30, -1e-30, 2 ** -25, NaN),
+      Float32Array.of(
+        65_519,
+        65_520,
+        1e30,
+        Number.POSITIVE_INFINITY,
+        Number.NEGATIVE_INFINITY,
+        1e-30,
+        -1e-30,
+        2 ** -25,
+        Number.NaN,
+      ),
     );
     expect([...bits]).toEqual([0x7bff, 0x7c00, 0x7c00, 0x7c00, 0xfc00, 0, 0x8000, 0, 0x7e00]);
     expect(fromFloat16Bits(Uint16Array.of(0x7c00, 0xfc00, 0x7e00))).toEqual(
-      Float32Array.of(Infinity, -Infinity, NaN),
+      Float32Array.of(Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NaN),
     );
   });
 });

@@ -67,7 +67,7 @@ function runImageLayer(
   });
 }
 
-function images(x: Tensor): plain.Images {
+function asImages(x: Tensor): plain.Images {
   return { dims: x.dims as plain.Images["dims"], data: x.data as Float32Array };
 }
 
@@ -100,9 +100,9 @@ describe.each(PROFILES)("%s", (profile) => {
       { offset },
     );
     const bias = (await source.readFloat32("conv.bias")).map(
-      (value, index) => value + (offset.data as Float32Array)[index]!,
+      (value, index) => value + offset.data[index]!,
     );
-    const expected = plain.convolve(images(x), await source.readFloat32("conv.weight"), bias, {
+    const expected = plain.convolve(asImages(x), await source.readFloat32("conv.weight"), bias, {
       outChannels: 5,
       kernel,
       stride,
@@ -139,7 +139,7 @@ describe.each(PROFILES)("%s", (profile) => {
       );
       const weight = await source.readFloat32("norm.weight");
       const bias = await source.readFloat32("norm.bias");
-      const expected = plain.groupNorm(images(x), weight, bias, { ...settings, frames, silu });
+      const expected = plain.groupNorm(asImages(x), weight, bias, { ...settings, frames, silu });
       assertClose(y, asTensor(expected), TOLERANCE);
     }
   });
@@ -174,12 +174,7 @@ describe.each(PROFILES)("%s", (profile) => {
         keyCount: known ? keys : undefined,
       }),
     );
-    const data = plain.attention(
-      query.data as Float32Array,
-      key.data as Float32Array,
-      value.data as Float32Array,
-      shape,
-    );
+    const data = plain.attention(query.data, key.data, value.data, shape);
     assertClose(y, float32(query.dims, Float32Array.from(data)), TOLERANCE);
   });
 
@@ -192,7 +187,7 @@ describe.each(PROFILES)("%s", (profile) => {
       return net.emit.linearWithResidual(net, hidden, narrow, inputs["x"]!);
     });
     const read = (name: string): Promise<Float32Array> => source.readFloat32(name);
-    const input = x.data as Float32Array;
+    const input = x.data;
     const both = plain.linear(input, await read("proj.weight"), await read("proj.bias"), 6);
     const hidden = plain.geglu(both, 8);
     const sum = plain.linear(hidden, await read("out.weight"), await read("out.bias"), 8);
@@ -208,7 +203,7 @@ describe.each(PROFILES)("%s", (profile) => {
     });
     const weight = await source.readFloat32("norm.weight");
     const bias = await source.readFloat32("norm.bias");
-    const normal = plain.layerNorm(x.data as Float32Array, weight, bias);
+    const normal = plain.layerNorm(x.data, weight, bias);
     const expected = normal.map((value) => plain.gelu(value / (1 + Math.exp(-value))));
     assertClose(y, float32(x.dims, Float32Array.from(expected)), TOLERANCE);
   });

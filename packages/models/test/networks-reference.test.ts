@@ -10,10 +10,13 @@ import {
 } from "@ls/testing";
 import { afterAll, assert, beforeAll, describe, expect, it } from "vitest";
 import { type ModelCheckpoint, openModelFolder } from "../src/checkpoint/index.ts";
+import type { Graph } from "../src/graph/index.ts";
 import {
-  buildGraph,
-  type BuildGraphOptions,
+  type BuildOptions,
   buildUNet,
+  buildVaeDecoder,
+  buildVaeEncoder,
+  buildWhisperEncoder,
   expectedUNetTensors,
   expectedVaeTensors,
   expectedWhisperTensors,
@@ -38,7 +41,7 @@ const TAPS = {
 } as const;
 
 /** Profiles, those of GPUs with their fused operators replaced by definitions. */
-const PROFILES: readonly Pick<BuildGraphOptions, "profile" | "expandFused">[] = [
+const PROFILES: readonly Pick<BuildOptions, "profile" | "expandFused">[] = [
   { profile: "cpu" },
   { profile: "tensorrt" },
   { profile: "webgpu", expandFused: true },
@@ -46,6 +49,27 @@ const PROFILES: readonly Pick<BuildGraphOptions, "profile" | "expandFused">[] = 
 ];
 
 let model: ModelCheckpoint;
+
+function buildGraph(options: BuildOptions & { readonly kind: GraphKind }): Graph {
+  const { unetConfig, vaeConfig, whisperDims } = model;
+  const { resolution } = unetConfig.data;
+  switch (options.kind) {
+    case "whisper_encoder":
+      return buildWhisperEncoder(whisperDims, model.whisper, options);
+    case "vae_encoder":
+      return buildVaeEncoder(vaeConfig, model.vae, { ...options, resolution });
+    case "vae_decoder":
+      return buildVaeDecoder(vaeConfig, model.vae, { ...options, resolution });
+    case "unet":
+    case "unet_deepcache_full":
+    case "unet_deepcache_shallow":
+      return buildUNet(unetConfig.model, model.unet, {
+        ...options,
+        kind: options.kind,
+        resolution,
+      });
+  }
+}
 
 function golden(file: string): (name: string) => Tensor {
   const tensors = readGoldenTensors(reference(`${file}.safetensors`));
@@ -121,7 +145,7 @@ describe.skipIf(!hasReference)(referenceTitle("networks on golden data"), () => 
 
   describe.each(PROFILES)("$profile", (profile) => {
     it("unet_f16: out and every tap; unet_f5: out, by the same graph", async () => {
-      const graph = buildGraph(model, {
+      const graph = buildGraph({
         kind: "unet",
         precision: "float32",
         taps: Object.values(TAPS),
@@ -144,18 +168,18 @@ describe.skipIf(!hasReference)(referenceTitle("networks on golden data"), () => 
     it("vae: mean, logvar and decoded", async () => {
       const get = golden("vae");
       const options = { precision: "float32", ...profile } as const;
-      await using encoder = await openGraph(buildGraph(model, { kind: "vae_encoder", ...options }));
+      await using encoder = await openGraph(buildGraph({ kind: "vae_encoder", ...options }));
       const { mean, logvar } = await encoder.run({ image: get("image") });
       assertClose(mean!, get("mean"), TOLERANCE, "mean");
       assertClose(logvar!, get("logvar"), TOLERANCE, "logvar");
-      await using decoder = await openGraph(buildGraph(model, { kind: "vae_decoder", ...options }));
+      await using decoder = await openGraph(buildGraph({ kind: "vae_decoder", ...options }));
       const { image } = await decoder.run({ latents: get("latents") });
       assertClose(image!, get("decoded"), TOLERANCE, "decoded");
     });
 
     it("audio: encoder_embeddings of log_mel", async () => {
       const get = golden("audio");
-      const graph = buildGraph(model, {
+      const graph = buildGraph({
         kind: "whisper_encoder",
         precision: "float32",
         ...profile,
@@ -171,7 +195,7 @@ describe.skipIf(!hasReference)(referenceTitle("networks on golden data"), () => 
   it("float16 points where float32 does, in all networks", async () => {
     const options = { precision: "float16", profile: "tensorrt" } as const;
     const open = (kind: GraphKind): Promise<TestSession> =>
-      openGraph(buildGraph(model, { kind, ...options }), "basic");
+      openGraph(buildGraph({ kind, ...options }), "basic");
     const unet = golden("unet_f5");
     await using session = await open("unet");
     assertDirection((await session.run(unetFeeds(unet)))["noise_pred"], unet("out"), "unet");

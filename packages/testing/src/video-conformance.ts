@@ -204,15 +204,11 @@ function reads(current: () => Fixture): void {
   it("gives the same pictures for any range, in any order, again and again", async () => {
     await using reader = await current().options.source.open(current().video);
     const all = await readPictures(reader);
-    for (const [start, end] of [
-      [8, 12],
-      [4, 8],
-      [0, 4],
-      [11, 12],
-      [0, FRAMES],
-    ] as const) {
+    for (const start of [8, 4, 0, 11]) {
+      const end = Math.min(FRAMES, start + 4);
       expect(await readPictures(reader, { start, end })).toEqual(all.slice(start, end));
     }
+    expect(await readPictures(reader)).toEqual(all);
   });
 
   it("starts in the middle at once, and ends at the end of the file", async () => {
@@ -373,17 +369,16 @@ function stops(current: () => Fixture): void {
     const aborted = AbortSignal.abort(reason);
     await expect(options.source.open(video, { signal: aborted })).rejects.toBe(reason);
     const controller = new AbortController();
-    const { signal } = controller;
     await using reader = await options.source.open(video);
     const output = path(`aborted${options.extension ?? ".mp4"}`);
     await using writer = await options.sink.create({
       path: output,
       source: reader,
       audioPath: sound,
-      signal,
+      signal: controller.signal,
     });
     const copying = (async () => {
-      for await (const frame of reader.frames({ signal })) {
+      for await (const frame of reader.frames({ signal: controller.signal })) {
         using owned = frame;
         await writer.write(owned);
         if (owned.index === 2) controller.abort(reason);

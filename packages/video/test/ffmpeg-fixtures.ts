@@ -53,7 +53,7 @@ export function check(result: number): number {
 }
 
 /** A pattern that moves, without sharp edges. */
-export const moving: Pattern = (component, x, y, index) =>
+const moving: Pattern = (component, x, y, index) =>
   128 + 60 * Math.sin((x + 4 * index) / 11 + component) * Math.cos((y - index) / 9);
 
 function fill(frame: Frame, video: TestVideo, index: number): void {
@@ -229,13 +229,6 @@ export async function latentSyncError(promise: Promise<unknown>): Promise<Latent
   );
   if (LatentSyncError.is(error)) return error;
   throw new Error("expected a LatentSyncError", { cause: error });
-}
-
-/** Mean value of a channel of an image. */
-export function mean(image: RgbImage, channel: number): number {
-  let sum = 0;
-  for (let at = channel; at < image.data.length; at += 3) sum += image.data[at] as number;
-  return sum / (image.width * image.height);
 }
 
 export function pixel(image: RgbImage, x: number, y: number): readonly number[] {

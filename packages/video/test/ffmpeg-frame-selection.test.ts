@@ -85,7 +85,7 @@ describe("frame selection", () => {
   it("takes a frame without a time as the next one", () => {
     const selection = new FrameSelection({ framesPerSecond: 25 });
     const repeats = range(5).map(() => selection.push(undefined, 0.04));
-    expect(repeats).toEqual(Array(5).fill({ previous: 0, current: 1 }));
+    expect(repeats).toEqual(range(5).map(() => ({ previous: 0, current: 1 })));
   });
 });
 

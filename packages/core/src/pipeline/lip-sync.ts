@@ -52,6 +52,13 @@ export interface ChunkLatents {
   readonly latents: Float32Array;
 }
 
+/** What turns noise into faces. */
+interface DiffusionModel {
+  readonly scheduler: Scheduler;
+  readonly vae: Vae;
+  readonly predictor: NoisePredictor;
+}
+
 /** A frame with its new face, if it has one. */
 interface SyncedFrame {
   readonly frame: VideoFrame;
@@ -102,16 +109,15 @@ export class LipSyncRun {
       signal,
     });
 
-    this.#emit({ type: "stage", stage: "load" });
-    const vae = await networks.vae(signal);
-    const predictor = await networks.noisePredictor(this.#settings.deepCache, signal);
-
     const { frameCount } = features;
     this.#chunks = Math.ceil(frameCount / info.framesPerChunk);
     this.#clock.totalSteps = this.#chunks * inferenceSteps;
-    this.#emit({ type: "stage", stage: "frames" });
+    this.#emit({ type: "stage", stage: "load" });
     const prepared = this.#prepare(reader, features.frames({ signal }), frameCount);
-    const synced = this.#synchronize(prepared, { scheduler, vae, predictor });
+    // Opened while the first frames are being prepared.
+    const model = this.#openModel(scheduler);
+    model.catch(() => undefined);
+    const synced = this.#synchronize(prepared, model);
     let frames = 0;
     for await (const item of prefetch(synced, info.framesPerChunk, releaseSynced)) {
       using frame = item.frame;
@@ -140,6 +146,15 @@ export class LipSyncRun {
     };
   }
 
+  async #openModel(scheduler: Scheduler): Promise<DiffusionModel> {
+    const { networks } = this.#parts;
+    const signal = this.#signal;
+    const vae = await networks.vae(signal);
+    const predictor = await networks.noisePredictor(this.#settings.deepCache, signal);
+    this.#emit({ type: "stage", stage: "frames" });
+    return { scheduler, vae, predictor };
+  }
+
   /** Chunks of prepared frames, one chunk ahead of the model. */
   #prepare(
     reader: VideoReader,
@@ -163,11 +178,7 @@ export class LipSyncRun {
 
   async *#synchronize(
     chunks: AsyncIterable<PreparedFrame[]>,
-    model: {
-      readonly scheduler: Scheduler;
-      readonly vae: Vae;
-      readonly predictor: NoisePredictor;
-    },
+    opening: Promise<DiffusionModel>,
   ): AsyncGenerator<SyncedFrame> {
     const { info, random } = this.#parts;
     const latentSize = info.resolution / info.vaeScaleFactor;
@@ -180,7 +191,7 @@ export class LipSyncRun {
           face === undefined ? [] : [{ face, speech }],
         );
         const generated =
-          faces.length === 0 ? [] : await this.#generate(faces, noise, index, model);
+          faces.length === 0 ? [] : await this.#generate(faces, noise, index, await opening);
         if (faces.length > 0) index += 1;
         this.#framesWithoutFace += chunk.length - faces.length;
         const patches = generated[Symbol.iterator]();
@@ -200,7 +211,7 @@ export class LipSyncRun {
     frames: readonly { readonly face: AlignedFace; readonly speech: Float32Array }[],
     noise: Float32Array,
     chunk: number,
-    model: { readonly scheduler: Scheduler; readonly vae: Vae; readonly predictor: NoisePredictor },
+    model: DiffusionModel,
   ): Promise<Float32Array[]> {
     const { info, aligner, random } = this.#parts;
     const { guidanceScale, inferenceSteps: steps, onLatents } = this.#settings;

@@ -1,4 +1,3 @@
-export { buildGraph, type BuildGraphOptions, type GraphIngredients } from "./build-graph.ts";
 export type { BuildOptions } from "./build-options.ts";
 export {
   buildUNet,

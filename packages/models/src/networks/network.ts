@@ -135,6 +135,13 @@ export class Network {
     return this.graph.op("Mul", [a, b]);
   }
 
+  /** Splits an axis into halves. */
+  halves(value: Value, axis: number): readonly [Value, Value] {
+    const attributes = { axis, num_outputs: 2 };
+    const [first, second] = this.graph.ops("Split", [value], 2, { attributes });
+    return [first as Value, second as Value];
+  }
+
   sigmoidGate(value: Value): Value {
     return this.mul(value, this.graph.op("Sigmoid", [value]));
   }

@@ -99,8 +99,8 @@ function timedConvolution(
 
 /** `x * (1 + scale) + shift`, both per channel. */
 function modulate(net: Network, x: FeatureMap, scaleAndShift: Value): Value {
-  const [scale, shift] = net.graph
-    .ops("Split", [scaleAndShift], 2, { attributes: { axis: 1, num_outputs: 2 } })
+  const [scale, shift] = net
+    .halves(scaleAndShift, 1)
     .map((part) => net.emit.layout.perChannel(net, part, x.channels)) as [Value, Value];
   return net.add(net.mul(x.value, net.add(scale, net.scalar(1))), shift);
 }

@@ -1,7 +1,7 @@
 /** Ports `AutoencoderKL` of diffusers 0.32.2: its encoder up to the moments, and its decoder. */
 import type { TensorSource } from "../checkpoint/tensor-source.ts";
 import type { VaeConfig } from "../checkpoint/vae-config.ts";
-import type { Graph, Value } from "../graph/graph.ts";
+import type { Graph } from "../graph/graph.ts";
 import { attentionLayer } from "./attention.ts";
 import {
   type BuildOptions,
@@ -48,12 +48,8 @@ export function buildVaeEncoder(
   const size = { channels: config.inChannels, height: resolution, width: resolution };
   const pixels = net.emit.layout.fromImages(net, net.cast(image, net.dtype), size);
   const moments = encoder(net, config, pixels);
-  const [mean, logvar] = net.graph.ops(
-    "Split",
-    [net.cast(net.emit.layout.toImages(net, moments), BORDER)],
-    2,
-    { attributes: { axis: 1, num_outputs: 2 } },
-  ) as [Value, Value];
+  const host = net.cast(net.emit.layout.toImages(net, moments), BORDER);
+  const [mean, logvar] = net.halves(host, 1);
   const [minimum, maximum] = LOGVAR_RANGE.map((bound) => net.scalar(bound, BORDER));
   const shape = [images, config.latentChannels, moments.height, moments.width];
   net.graph.output("mean", mean, shape);

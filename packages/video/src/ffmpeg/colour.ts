@@ -37,7 +37,7 @@ const KNOWN_MATRICES: ReadonlySet<AVColorSpace> = new Set<AVColorSpace>([
 ]);
 
 /** The matrix of a YUV picture that names none. */
-export function defaultMatrix(width: number, height: number): AVColorSpace {
+function defaultMatrix(width: number, height: number): AVColorSpace {
   return height >= 720 || width >= 1280 ? AVCOL_SPC_BT709 : AVCOL_SPC_SMPTE170M;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Constant frame rate: how often each decoded frame is shown. The rule is that of FFmpeg 7's
+ * Constant frame rate: how often each decoded frame is shown. The rule is that of FFmpeg n7.0.2's
  * `fftools/ffmpeg_filter.c` (`video_sync_process`, methods cfr and vscfr), which `ffmpeg -r` uses.
  * Intended difference: a gap over `maxGapSeconds` is closed instead of filled with copies.
  */

@@ -45,7 +45,7 @@ export async function writePng(path: string, image: RgbImage): Promise<void> {
     );
   }
   const png = await sharp(data, { raw: { width, height, channels: 3 } })
-    .png({ compressionLevel: 6 })
+    .png({ compressionLevel: 2 })
     .toBuffer();
   const target = resolve(path);
   try {

@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import { LatentSyncError } from "@ls/core";
 import { AV_LOG_QUIET, AV_NOPTS_VALUE, AVDISCARD_ALL, type AVMediaType } from "node-av/constants";
 import { Dictionary, FormatContext, InputFormat, Log, type Stream } from "node-av/lib";
+import { promisedBytes } from "./container-end.ts";
 import { checkResult, fileError } from "./ffmpeg-error.ts";
 
 /** Demuxers that follow references to other files, or that make pictures out of text. */
@@ -44,44 +45,51 @@ export function silenceFfmpeg(): void {
   quiet = true;
 }
 
-/** Checks that `path` is a regular, non-empty file and recognises its container. */
+/** Checks that `path` is a regular, complete file and recognises its container. */
 async function sniff(path: string): Promise<InputFormat> {
-  let head: Buffer;
   try {
     const status = await stat(path);
-    if (!status.isFile()) {
-      throw new LatentSyncError("invalid_media", `${path} is not a regular file.`, {
-        hint: NOT_MEDIA_HINT,
-      });
-    }
+    if (!status.isFile()) throw notMedia(path, "is not a regular file");
+    if (status.size === 0) throw notMedia(path, "is empty");
     await using file = await open(path, "r");
     const length = Math.min(SNIFF_BYTES, status.size);
     // FFmpeg's probes may look a little past what they are given.
     const buffer = Buffer.alloc(length + PROBE_PADDING_BYTES);
     const { bytesRead } = await file.read(buffer, 0, length, 0);
-    head = buffer.subarray(0, bytesRead);
+    const format = recognise(path, buffer.subarray(0, bytesRead));
+    const promised = await promisedBytes(file, status.size, namesOf(format));
+    if (promised !== undefined && promised > status.size) {
+      throw new LatentSyncError(
+        "invalid_media",
+        `${path} is incomplete: it should have ${promised} bytes, but has ${status.size}.`,
+        { hint: "Download or copy it again." },
+      );
+    }
+    return format;
   } catch (error) {
     throw fileError(error, `Cannot read ${path}`);
   }
-  if (head.length === 0) {
-    throw new LatentSyncError("invalid_media", `${path} is empty.`, { hint: NOT_MEDIA_HINT });
-  }
+}
+
+function recognise(path: string, head: Buffer): InputFormat {
   const format = InputFormat.probe(head);
-  const names = format?.name?.split(",") ?? [];
-  if (!format || names.length === 0) {
-    throw new LatentSyncError("invalid_media", `${path} is not a video or sound file.`, {
-      hint: NOT_MEDIA_HINT,
-    });
-  }
-  const refused = names.find((name) => REFUSED_DEMUXERS.has(name));
+  if (!format) throw notMedia(path, "is not a video or sound file");
+  const refused = namesOf(format).find((name) => REFUSED_DEMUXERS.has(name));
   if (refused !== undefined) {
-    throw new LatentSyncError(
-      "invalid_media",
-      `${path} is not a video or sound file itself, but a playlist or text ("${refused}").`,
-      { hint: NOT_MEDIA_HINT },
+    throw notMedia(
+      path,
+      `is not a video or sound file itself, but a playlist or text (${refused})`,
     );
   }
   return format;
+}
+
+function namesOf(format: InputFormat): readonly string[] {
+  return format.name?.split(",") ?? [];
+}
+
+function notMedia(path: string, what: string): LatentSyncError {
+  return new LatentSyncError("invalid_media", `${path} ${what}.`, { hint: NOT_MEDIA_HINT });
 }
 
 /** FFmpeg's address of a local file: never taken for another protocol, whatever its name. */

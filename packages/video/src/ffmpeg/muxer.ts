@@ -17,11 +17,14 @@ export class Muxer implements AsyncDisposable {
     this.#path = path;
   }
 
-  /** @param muxer FFmpeg's name of the container. */
-  static async create(path: string, muxer: string): Promise<Muxer> {
+  /**
+   * @param muxer FFmpeg's name of the container.
+   * @param shownPath what errors name, if the file is written elsewhere first.
+   */
+  static async create(path: string, muxer: string, shownPath: string = path): Promise<Muxer> {
     silenceFfmpeg();
     const context = new FormatContext();
-    const created = new Muxer(context, path);
+    const created = new Muxer(context, shownPath);
     try {
       checkResult(
         context.allocOutputContext2(null, muxer, fileUrl(path)),

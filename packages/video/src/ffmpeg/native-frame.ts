@@ -17,7 +17,7 @@ import { type PixelLayout, type PlaneLayout, pixelLayout } from "./pixel-layout.
 const CONVERSION_FLAGS = SWS_BILINEAR | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | SWS_FULL_CHR_H_INP;
 
 /** Pixels around a region that chroma interpolation may read. */
-export const CHROMA_MARGIN = 8;
+const CHROMA_MARGIN = 8;
 
 /** Allocates a frame with uninitialised pixels. The caller frees it. */
 export function allocateFrame(format: AVPixelFormat, width: number, height: number): Frame {
@@ -99,7 +99,7 @@ export function tagEncoding(frame: Frame, encoding: ColourEncoding): void {
 }
 
 /** Pixels that share the coarsest chroma sample of a frame, along a side. */
-export function chromaUnit(frame: Frame): number {
+function chromaUnit(frame: Frame): number {
   const shifts = layoutOf(frame).planes.flatMap(({ shiftX, shiftY }) => [shiftX, shiftY]);
   return 1 << Math.max(...shifts);
 }

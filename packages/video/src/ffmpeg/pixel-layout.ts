@@ -118,7 +118,7 @@ function rgbOrGrey(name: string): PixelLayout | undefined {
 }
 
 /** Layout of a pixel format by FFmpeg's name; undefined for one that frames are converted from. */
-export function pixelLayoutByName(name: string): PixelLayout | undefined {
+function pixelLayoutByName(name: string): PixelLayout | undefined {
   if (!layouts.has(name)) {
     layouts.set(name, planarYuv(name) ?? semiPlanarYuv(name) ?? rgbOrGrey(name));
   }

@@ -121,7 +121,9 @@ export class CopiedSound implements SoundTrack {
       const total = (Number(packet.duration) * this.#timeBase.num) / this.#timeBase.den;
       const blockBytes = Math.round(data.length / (total * sampleRate));
       if (blockBytes >= channelLayout.nbChannels) {
-        packet.data = Buffer.from(data.subarray(0, Math.floor(seconds * sampleRate) * blockBytes));
+        packet.data = Buffer.from(
+          data.subarray(0, Math.floor(seconds * sampleRate + 1e-6) * blockBytes),
+        );
       }
     }
     packet.duration = duration;

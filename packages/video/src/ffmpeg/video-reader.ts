@@ -6,6 +6,7 @@ import { FfmpegVideoFrame } from "./ffmpeg-video-frame.ts";
 import { FrameSelection } from "./frame-selection.ts";
 import { FrameTimeline } from "./frame-timeline.ts";
 import { referenceFrame } from "./native-frame.ts";
+import { PassedFrames } from "./passed-frames.ts";
 import { type DecodedFrame, VideoDecoder } from "./video-decoder.ts";
 
 /** Reading on is cheaper than seeking up to about this many frames. */
@@ -67,6 +68,7 @@ export class FfmpegVideoReader implements VideoReader {
   readonly path: string;
   readonly #options: FfmpegVideoReaderOptions;
   readonly #timeline: FrameTimeline;
+  readonly #passed = new PassedFrames();
   #cursor: Cursor | undefined;
   #seekable = true;
   #iterating = false;
@@ -136,6 +138,7 @@ export class FfmpegVideoReader implements VideoReader {
     if (this.#decoding) await this.#decoding.catch(() => undefined);
     const cursor = this.#cursor;
     this.#cursor = undefined;
+    this.#passed[Symbol.dispose]();
     await cursor?.[Symbol.asyncDispose]();
   }
 
@@ -151,17 +154,25 @@ export class FfmpegVideoReader implements VideoReader {
   }
 
   async #find(index: number, signal: AbortSignal | undefined): Promise<VideoFrame | undefined> {
+    if (this.#disposed) {
+      throw new LatentSyncError("disposed", `${this.path} was read after its reader was disposed.`);
+    }
     const timeline = this.#timeline;
     if (index >= timeline.outputCount && timeline.complete) return undefined;
-    let cursor = await this.#cursorNear(this.#ordinalToDecode(index));
+    const wanted = this.#ordinalToDecode(index);
+    const passed = index < timeline.outputCount ? this.#passed.get(wanted) : undefined;
+    if (passed) return outputFrame(passed, index);
+    const before = this.#cursor?.ordinal ?? -1;
+    let cursor = await this.#cursorNear(wanted);
+    const jumped = cursor.ordinal < before;
+    if (jumped) this.#passed.clear();
     for (;;) {
       signal?.throwIfAborted();
       if (index < timeline.outputCount) {
         const frame = cursor.frameAt(timeline.ordinalOfOutput(index));
-        if (frame) {
-          return new FfmpegVideoFrame(referenceFrame(frame.native), index, frame.encoding);
-        }
+        if (frame) return outputFrame(frame, index);
       } else if (timeline.complete) return undefined;
+      if (jumped && cursor.current) this.#passed.keep(cursor.ordinal, cursor.current);
       if (!(await this.#advance(cursor))) cursor = await this.#restart();
     }
   }
@@ -174,9 +185,6 @@ export class FfmpegVideoReader implements VideoReader {
 
   /** A cursor from which `wanted` is reached by reading on. */
   async #cursorNear(wanted: number): Promise<Cursor> {
-    if (this.#disposed) {
-      throw new LatentSyncError("disposed", `${this.path} was read after its reader was disposed.`);
-    }
     const cursor = this.#cursor ?? (await this.#restart());
     if (cursor.frameAt(wanted)) return cursor;
     const ahead = wanted - cursor.ordinal;
@@ -238,6 +246,10 @@ export class FfmpegVideoReader implements VideoReader {
     this.#cursor = cursor;
     return cursor;
   }
+}
+
+function outputFrame(frame: DecodedFrame, index: number): FfmpegVideoFrame {
+  return new FfmpegVideoFrame(referenceFrame(frame.native), index, frame.encoding);
 }
 
 function describe(cursor: Cursor, framesPerSecond: number): VideoInfo {

@@ -71,7 +71,7 @@ export class FfmpegVideoWriter implements VideoWriter {
     let file: OutputFile | undefined;
     try {
       file = await OutputFile.create(path, inputs);
-      const muxer = await Muxer.create(file.temporaryPath, container.muxer);
+      const muxer = await Muxer.create(file.temporaryPath, container.muxer, path);
       return new FfmpegVideoWriter(options, encoding, { file, sound, muxer });
     } catch (error) {
       await sound[Symbol.asyncDispose]();

@@ -26,10 +26,8 @@ export function biasSplitGelu(
   width: number,
 ): Value | undefined {
   if (net.expandFused) {
-    const [hidden, gate] = net.graph.ops("Split", [net.add(x, bias)], 2, {
-      attributes: { axis: -1, num_outputs: 2 },
-    });
-    return net.mul(hidden as Value, net.graph.op("Gelu", [gate as Value]));
+    const [hidden, gate] = net.halves(net.add(x, bias), -1);
+    return net.mul(hidden, net.graph.op("Gelu", [gate]));
   }
   return SPLIT_GELU_WIDTHS.has(width) ? net.contrib("BiasSplitGelu", [x, bias], {}) : undefined;
 }

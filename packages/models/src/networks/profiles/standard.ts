@@ -158,10 +158,8 @@ function gelu(net: Network, x: Value): Value {
 
 function geglu(net: Network, x: Value, layer: LinearLayer): Value {
   const both = net.emit.linear(net, x, layer);
-  const [hidden, gate] = net.graph.ops("Split", [both], 2, {
-    attributes: { axis: -1, num_outputs: 2 },
-  });
-  return net.mul(hidden as Value, net.emit.gelu(net, gate as Value));
+  const [hidden, gate] = net.halves(both, -1);
+  return net.mul(hidden, net.emit.gelu(net, gate));
 }
 
 export const standardEmitters: Emitters = {

@@ -38,10 +38,8 @@ export function fusedGeglu(net: Network, x: Value, layer: LinearLayer): Value {
   const bias = net.weights.tensor(`${layer.path}.bias`, [layer.outWidth]);
   const fused = biasSplitGelu(net, product, bias, layer.outWidth);
   if (fused !== undefined) return fused;
-  const [hidden, gate] = net.graph.ops("Split", [net.add(product, bias)], 2, {
-    attributes: { axis: -1, num_outputs: 2 },
-  });
-  return net.mul(hidden as Value, net.emit.gelu(net, gate as Value));
+  const [hidden, gate] = net.halves(net.add(product, bias), -1);
+  return net.mul(hidden, net.emit.gelu(net, gate));
 }
 
 /** A residual by the fused kernel, where there is one for the width. */
