@@ -4,7 +4,7 @@ import { TestCounts } from "./scripts/test-counts.ts";
 export default defineConfig({
   test: {
     include: ["{packages,examples}/*/test/**/*.test.ts", "benchmarks/test/**/*.test.ts"],
-    testTimeout: 60_000,
+    testTimeout: 180_000,
     hookTimeout: 120_000,
     // Native sessions are multi-threaded themselves.
     maxWorkers: 2,

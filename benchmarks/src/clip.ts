@@ -22,7 +22,7 @@ export async function encodeClip(
   path: string,
   signal: AbortSignal,
 ): Promise<void> {
-  await using writer = await createFfmpegVideoSink({}).create({ path, source, audioPath, signal });
+  await using writer = await createFfmpegVideoSink().create({ path, source, audioPath, signal });
   for await (const drawn of source.frames({ signal })) {
     using frame = drawn;
     await writer.write(frame);

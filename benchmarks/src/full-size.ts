@@ -5,7 +5,15 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { float32, type Precision, type Runtime, type Session } from "@ls/core";
+import {
+  elementCount,
+  float32,
+  type ModelInfo,
+  type Precision,
+  type Runtime,
+  type Session,
+  type Tensor,
+} from "@ls/core";
 import { openModel, openModelFolder, writeRandomModel } from "@ls/models";
 
 export interface Phase {
@@ -50,8 +58,8 @@ export async function fullSizePhases(options: FullSizeOptions): Promise<Phase[]>
     await using session = await phase("load the UNet", () =>
       runtime.createSession(graph, { signal }),
     );
-    await phase("one step of one frame", () => oneStep(session, Number(size)));
-    await phase("another step of one frame", () => oneStep(session, Number(size)));
+    await phase("one step of one frame", () => oneStep(session, model.info));
+    await phase("another step of one frame", () => oneStep(session, model.info));
     return phases;
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -68,13 +76,17 @@ async function readAll(folder: string, cacheFolder: string, signal: AbortSignal)
   }
 }
 
-async function oneStep(session: Session, resolution: number): Promise<void> {
-  const size = resolution / 8;
+async function oneStep(session: Session, info: ModelInfo): Promise<void> {
+  const size = info.resolution / info.vaeScaleFactor;
   await session.run({
-    sample: float32([1, 13, 1, size, size], new Float32Array(13 * size * size).fill(0.1)),
+    sample: constant(1, 3 * info.latentChannels + 1, 1, size, size),
     timestep: float32([1], Float32Array.of(500)),
-    encoder_hidden_states: float32([1, 50, 384], new Float32Array(50 * 384).fill(0.1)),
+    encoder_hidden_states: constant(1, info.audioTokens, info.crossAttentionWidth),
   });
+}
+
+function constant(...dims: readonly number[]): Tensor {
+  return float32(dims, new Float32Array(elementCount(dims)).fill(0.1));
 }
 
 async function observe<T>(work: () => Promise<T>): Promise<Omit<Phase, "name"> & { result: T }> {

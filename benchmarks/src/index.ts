@@ -13,5 +13,5 @@ export {
   describeEnvironment,
   formatReport,
 } from "./report.ts";
-export { stageBenchmarks, type StageOptions } from "./stages.ts";
-export { wholeBenchmark } from "./whole.ts";
+export { stageBenchmarks, type StageName, stageNames, type StageOptions } from "./stages.ts";
+export { wholeBenchmark, type WholeOptions } from "./whole.ts";

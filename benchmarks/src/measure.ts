@@ -1,5 +1,7 @@
 /** Runs benchmarks in turns, so that a slow minute of the machine hits them all alike. */
 
+import { Resources } from "@ls/core";
+
 /** A piece of work that can be repeated. */
 export interface Benchmark extends AsyncDisposable {
   readonly name: string;
@@ -30,40 +32,44 @@ export interface MeasureOptions {
   /** Measured runs of each. */
   readonly rounds: number;
   readonly signal: AbortSignal;
+  /** Called after each measured run; `round` counts from 0. */
   readonly onRun?: (name: string, round: number, milliseconds: number) => void;
 }
 
 const MEMORY_SAMPLE_MS = 20;
+const WARM_UP = -1;
 
-/** One warm-up run of each benchmark, then `rounds` rounds in which each runs once. */
+/**
+ * One warm-up run of each benchmark, then `rounds` rounds in which each runs once. All of them are
+ * disposed at the end, also on failure.
+ * @throws what a benchmark throws; the signal's reason, between two runs.
+ */
 export async function measure(options: MeasureOptions): Promise<Measurement[]> {
   const { rounds, signal, onRun } = options;
+  await using resources = new Resources();
   const open: { benchmark: Benchmark; milliseconds: number[]; peakMemoryBytes: number }[] = [];
-  try {
-    for (const factory of options.benchmarks) {
-      const benchmark = await factory.create(signal);
-      open.push({ benchmark, milliseconds: [], peakMemoryBytes: 0 });
-    }
-    for (let round = -1; round < rounds; round++) {
-      for (const entry of open) {
-        signal.throwIfAborted();
-        const { milliseconds, peakMemoryBytes } = await timed(entry.benchmark);
-        if (round < 0) continue;
-        entry.milliseconds.push(milliseconds);
-        entry.peakMemoryBytes = Math.max(entry.peakMemoryBytes, peakMemoryBytes);
-        onRun?.(entry.benchmark.name, round, milliseconds);
-      }
-    }
-    return open.map(({ benchmark, milliseconds, peakMemoryBytes }) => ({
-      name: benchmark.name,
-      unit: benchmark.unit,
-      itemsPerRun: benchmark.itemsPerRun,
-      milliseconds,
-      peakMemoryBytes,
-    }));
-  } finally {
-    for (const { benchmark } of open.toReversed()) await benchmark[Symbol.asyncDispose]();
+  for (const factory of options.benchmarks) {
+    signal.throwIfAborted();
+    const benchmark = resources.use(await factory.create(signal));
+    open.push({ benchmark, milliseconds: [], peakMemoryBytes: 0 });
   }
+  for (let round = WARM_UP; round < rounds; round++) {
+    for (const entry of open) {
+      signal.throwIfAborted();
+      const { milliseconds, peakMemoryBytes } = await timed(entry.benchmark);
+      if (round === WARM_UP) continue;
+      entry.milliseconds.push(milliseconds);
+      entry.peakMemoryBytes = Math.max(entry.peakMemoryBytes, peakMemoryBytes);
+      onRun?.(entry.benchmark.name, round, milliseconds);
+    }
+  }
+  return open.map(({ benchmark, milliseconds, peakMemoryBytes }) => ({
+    name: benchmark.name,
+    unit: benchmark.unit,
+    itemsPerRun: benchmark.itemsPerRun,
+    milliseconds,
+    peakMemoryBytes,
+  }));
 }
 
 async function timed(
@@ -83,7 +89,7 @@ async function timed(
   }
 }
 
-/** The middle value; the mean of the two middle ones of an even count. */
+/** The middle value; the mean of the two middle ones of an even count; NaN of nothing. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length / 2;

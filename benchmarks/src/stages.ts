@@ -1,17 +1,17 @@
 /** One benchmark per stage of the pipeline, on inputs that are drawn and synthesised here. */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { logMelSpectrogram, synthesizeVoice } from "@ls/audio";
 import {
   type AlignedFace,
   cropImage,
+  elementCount,
   type FaceAligner,
   float32,
   type GraphKind,
-  type ImagePatch,
   type LatentSyncModel,
   type Precision,
+  Resources,
+  type RgbImage,
   type Runtime,
   type Session,
   type Tensor,
@@ -32,6 +32,7 @@ import {
   writeVoice,
 } from "./clip.ts";
 import type { Benchmark, BenchmarkFactory } from "./measure.ts";
+import { inTemporaryFolder } from "./temporary-folder.ts";
 
 export interface StageOptions {
   readonly model: LatentSyncModel;
@@ -47,45 +48,60 @@ const MELS = 80;
 const FACES = 16;
 const IMAGES = 4;
 
-type Release = () => PromiseLike<void>;
-
-/** A benchmark of `run`, with what to release afterwards in order. */
-function benchmark(
-  name: string,
-  work: { readonly unit: string; readonly items: number },
-  run: () => Promise<unknown>,
-  ...release: readonly Release[]
-): Benchmark {
-  return {
-    name,
-    unit: work.unit,
-    itemsPerRun: work.items,
-    run,
-    async [Symbol.asyncDispose]() {
-      for (const step of release) await step();
-    },
-  };
+/** What one run of a benchmark handles. */
+interface Work {
+  readonly unit: string;
+  readonly items: number;
 }
 
-const disposer =
-  (resource: AsyncDisposable): Release =>
-  () =>
-    resource[Symbol.asyncDispose]();
+/** A benchmark of `run` that holds `resources`. */
+function benchmark(
+  name: StageName,
+  { unit, items }: Work,
+  run: () => Promise<unknown>,
+  resources: AsyncDisposable = new Resources(),
+): Benchmark {
+  const dispose = (): PromiseLike<void> => resources[Symbol.asyncDispose]();
+  return { name, unit, itemsPerRun: items, run, [Symbol.asyncDispose]: dispose };
+}
+
+type Create = (options: StageOptions, signal: AbortSignal) => Promise<Benchmark>;
 
 /** All stages, in the order of the pipeline. */
+export const stageNames = [
+  "mel",
+  "whisper",
+  "decode",
+  "detect",
+  "crop",
+  "vae-encode",
+  "unet-step",
+  "vae-decode",
+  "paste",
+  "encode",
+] as const;
+
+export type StageName = (typeof stageNames)[number];
+
+const STAGES: Readonly<Record<StageName, Create>> = {
+  mel: createMel,
+  whisper: createWhisper,
+  decode: createDecode,
+  detect: createDetect,
+  crop: createCrop,
+  "vae-encode": createVaeEncode,
+  "unet-step": createUNetStep,
+  "vae-decode": createVaeDecode,
+  paste: createPaste,
+  encode: createEncode,
+};
+
+/** A benchmark of every stage, in the order of the pipeline. */
 export function stageBenchmarks(options: StageOptions): BenchmarkFactory[] {
-  return [
-    { name: "mel", create: createMel },
-    { name: "whisper", create: (signal) => createWhisper(options, signal) },
-    { name: "decode", create: createDecode },
-    { name: "detect", create: createDetect },
-    { name: "crop", create: () => createCrop(options.model.info.resolution) },
-    { name: "vae-encode", create: (signal) => createVaeEncode(options, signal) },
-    { name: "unet-step", create: (signal) => createUNetStep(options, signal) },
-    { name: "vae-decode", create: (signal) => createVaeDecode(options, signal) },
-    { name: "paste", create: () => createPaste(options.model.info.resolution) },
-    { name: "encode", create: createEncode },
-  ];
+  return stageNames.map((name) => ({
+    name,
+    create: (signal) => STAGES[name](options, signal),
+  }));
 }
 
 async function createMel(): Promise<Benchmark> {
@@ -97,9 +113,9 @@ async function createMel(): Promise<Benchmark> {
 
 /** A benchmark of one network on feeds of zeros but for a ramp, which no kernel can shortcut. */
 async function networkBenchmark(
-  name: string,
+  name: StageName,
   kind: GraphKind,
-  work: { readonly unit: string; readonly items: number },
+  work: Work,
   feeds: Readonly<Record<string, Tensor>>,
   { model, runtime, precision }: StageOptions,
   signal: AbortSignal,
@@ -107,14 +123,14 @@ async function networkBenchmark(
   const { profile } = runtime.capabilities;
   const graph = await model.graph({ kind, profile, precision, signal });
   const session: Session = await runtime.createSession(graph, { signal });
-  return benchmark(name, work, () => session.run(feeds, { signal }), disposer(session));
+  return benchmark(name, work, () => session.run(feeds, { signal }), session);
 }
 
 function ramp(...dims: readonly number[]): Tensor {
-  const count = dims.reduce((product, dim) => product * dim, 1);
+  const length = elementCount(dims);
   return float32(
     dims,
-    Float32Array.from({ length: count }, (_, index) => Math.sin(index)),
+    Float32Array.from({ length }, (_, index) => Math.sin(index)),
   );
 }
 
@@ -152,43 +168,40 @@ function createUNetStep(options: StageOptions, signal: AbortSignal): Promise<Ben
   return networkBenchmark("unet-step", "unet", work, feeds, options, signal);
 }
 
-async function createDetect(signal: AbortSignal): Promise<Benchmark> {
-  const detector = await createMediaPipeDetector({ signal });
+async function createDetect(_: StageOptions, signal: AbortSignal): Promise<Benchmark> {
   const image = await renderFace(PICTURE);
+  const detector = await createMediaPipeDetector({ signal });
   let frame = 0;
   const run = async (): Promise<void> => {
     for (let index = 0; index < FACES; index++) await detector.detect(image, frame++, { signal });
   };
-  return benchmark("detect", { unit: "1080p frames", items: FACES }, run, disposer(detector));
+  return benchmark("detect", { unit: "1080p frames", items: FACES }, run, detector);
 }
 
-interface AlignmentFixture {
-  readonly aligner: FaceAligner;
-  readonly background: ImagePatch;
-  readonly align: () => Promise<AlignedFace>;
-}
-
-async function alignmentFixture(resolution: number): Promise<AlignmentFixture> {
+/** Crops the drawn face out of its picture. */
+function cropper(picture: RgbImage, aligner: FaceAligner): () => Promise<AlignedFace> {
   const { width, height } = PICTURE;
-  const aligner = createFaceAligner({ resolution });
   const matrix = aligner.createTransform().next(drawnFacePoints(PICTURE));
   const region = aligner.region(matrix, width, height);
-  const picture = await renderFace(PICTURE);
-  const background = cropImage(picture, region);
   // The aligner may take the pixels over, so each call gets its own.
-  const copy = (): ImagePatch => ({ ...background, data: background.data.slice() });
-  return { aligner, background, align: () => aligner.align(copy(), matrix) };
+  return () => aligner.align(cropImage(picture, region), matrix);
 }
 
-async function createCrop(resolution: number): Promise<Benchmark> {
-  const { aligner, align } = await alignmentFixture(resolution);
+async function createCrop({ model }: StageOptions): Promise<Benchmark> {
+  const picture = await renderFace(PICTURE);
+  const aligner = createFaceAligner({ resolution: model.info.resolution });
+  const align = cropper(picture, aligner);
   const run = (): Promise<unknown> => Promise.all(Array.from({ length: FACES }, align));
-  return benchmark("crop", { unit: "1080p frames", items: FACES }, run, disposer(aligner));
+  return benchmark("crop", { unit: "1080p frames", items: FACES }, run, aligner);
 }
 
-async function createPaste(resolution: number): Promise<Benchmark> {
-  const { aligner, align } = await alignmentFixture(resolution);
-  const aligned = await align();
+async function createPaste({ model }: StageOptions): Promise<Benchmark> {
+  const picture = await renderFace(PICTURE);
+  const aligner = createFaceAligner({ resolution: model.info.resolution });
+  const aligned = await cropper(picture, aligner)().catch(async (error: unknown) => {
+    await aligner[Symbol.asyncDispose]();
+    throw error;
+  });
   const face = Float32Array.from(aligned.pixels, (value) => value / 127.5 - 1);
   // Every frame has a matrix of its own in a video, so that nothing of a former paste is reused.
   let turn = 0;
@@ -199,32 +212,30 @@ async function createPaste(resolution: number): Promise<Benchmark> {
     return aligner.restore(face.slice(), { ...aligned, matrix, background });
   };
   const run = (): Promise<unknown> => Promise.all(Array.from({ length: FACES }, restore));
-  return benchmark("paste", { unit: "1080p frames", items: FACES }, run, disposer(aligner));
+  return benchmark("paste", { unit: "1080p frames", items: FACES }, run, aligner);
 }
 
-async function temporaryFolder(): Promise<{ readonly folder: string; readonly release: Release }> {
-  const folder = await mkdtemp(join(tmpdir(), "latentsync-benchmark-"));
-  return { folder, release: () => rm(folder, { recursive: true, force: true }) };
-}
-
-async function createEncode(signal: AbortSignal): Promise<Benchmark> {
-  const { folder, release } = await temporaryFolder();
+async function createEncode(_: StageOptions, signal: AbortSignal): Promise<Benchmark> {
   const source = await stillClip(FRAMES_PER_SECOND);
-  const voice = await writeVoice(folder, 1);
-  let take = 0;
-  const run = (): Promise<void> => encodeClip(source, voice, join(folder, `${take++}.mp4`), signal);
-  return benchmark("encode", { unit: "1080p frames", items: FRAMES_PER_SECOND }, run, release);
+  return inTemporaryFolder(async (folder, resources) => {
+    const voice = await writeVoice(folder, 1);
+    let take = 0;
+    const run = (): Promise<void> =>
+      encodeClip(source, voice, join(folder, `${take++}.mp4`), signal);
+    return benchmark("encode", { unit: "1080p frames", items: FRAMES_PER_SECOND }, run, resources);
+  });
 }
 
-async function createDecode(signal: AbortSignal): Promise<Benchmark> {
-  const { folder, release } = await temporaryFolder();
-  const { video } = await writeClip(folder, 1, signal);
-  const run = async (): Promise<void> => {
-    await using reader = await createFfmpegVideoSource().open(video, { signal });
-    for await (const decoded of reader.frames({ signal })) {
-      using frame = decoded;
-      await frame.toRgb();
-    }
-  };
-  return benchmark("decode", { unit: "1080p frames", items: FRAMES_PER_SECOND }, run, release);
+async function createDecode(_: StageOptions, signal: AbortSignal): Promise<Benchmark> {
+  return inTemporaryFolder(async (folder, resources) => {
+    const { video } = await writeClip(folder, 1, signal);
+    const run = async (): Promise<void> => {
+      await using reader = await createFfmpegVideoSource().open(video, { signal });
+      for await (const decoded of reader.frames({ signal })) {
+        using frame = decoded;
+        await frame.toRgb();
+      }
+    };
+    return benchmark("decode", { unit: "1080p frames", items: FRAMES_PER_SECOND }, run, resources);
+  });
 }

@@ -11,7 +11,7 @@ import { RealFourierTransform } from "./real-fourier-transform.ts";
 /** Bands of a spectrum. */
 export const melBands = 80;
 /** Samples from one mel frame to the next: 10 ms. */
-export const melHopSamples = 160;
+const melHopSamples = 160;
 
 const WINDOW = RealFourierTransform.size;
 const PADDING = WINDOW / 2;
@@ -21,7 +21,7 @@ const QUIETEST_POWER = 1e-10;
 export type MelSink = (power: Float64Array) => void;
 
 /** Mel frames of a sound of this length: every started hop but the last. */
-export function melFrameCount(sampleCount: number): number {
+function melFrameCount(sampleCount: number): number {
   return Math.floor(sampleCount / melHopSamples);
 }
 

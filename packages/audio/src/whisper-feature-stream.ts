@@ -29,7 +29,7 @@ export interface WhisperStateShape {
 }
 
 /** States that a frame sees. */
-export function statesPerFrame(options: FrameFeatureOptions): number {
+function statesPerFrame(options: FrameFeatureOptions): number {
   const [before, after] = options.audioFeatureLength;
   return 2 * (before + after + 1);
 }

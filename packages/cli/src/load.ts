@@ -8,6 +8,7 @@ import {
   type LipSyncRequest,
   type ModelInfo,
   type Precision,
+  Resources,
   type Runtime,
 } from "@ls/core";
 import { type GraphProgress, listModels, type ModelReference, openModel } from "@ls/models";
@@ -23,7 +24,6 @@ import {
 } from "@ls/video";
 import { framesOutSink } from "./frames-out.ts";
 import type { RuntimeName } from "./options.ts";
-import { Resources } from "./resources.ts";
 import { selectRuntime } from "./select-runtime.ts";
 
 /** How to make an engine; everything has a default. */

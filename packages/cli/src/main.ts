@@ -7,12 +7,19 @@ import { addInfoCommand } from "./commands/info.ts";
 import { addModelsCommand } from "./commands/models.ts";
 import { Interrupted, listenForInterrupt } from "./interrupt.ts";
 import { translateOfficialFlags } from "./official-flags.ts";
-import { formatError, type Terminal } from "./terminal.ts";
+import { type Complaint, describeError, formatError, type Terminal } from "./terminal.ts";
 import { packageVersion } from "./version.ts";
 
 const EXIT_FAILURE = 1;
 const EXIT_USAGE = 2;
 const EXIT_INTERRUPTED = 130;
+
+const EXAMPLES = `
+Examples:
+  latentsync-ts demo
+  latentsync-ts models pull latentsync-1.6
+  latentsync-ts infer --video face.mp4 --audio speech.wav --out out.mp4
+`;
 
 function createProgram(context: CommandContext): Command {
   const program = new Command("latentsync-ts")
@@ -23,6 +30,7 @@ function createProgram(context: CommandContext): Command {
       writeOut: (text) => context.terminal.stdout.write(text),
       writeErr: (text) => context.terminal.stderr.write(text),
     })
+    .addHelpText("after", EXAMPLES)
     .exitOverride();
   addInferCommand(program, context);
   addDemoCommand(program, context);
@@ -38,18 +46,30 @@ function createProgram(context: CommandContext): Command {
  * @returns the exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
  */
 export async function main(args: readonly string[], terminal: Terminal = process): Promise<number> {
-  using interrupt = listenForInterrupt(terminal.stdout);
+  using interrupt = listenForInterrupt(terminal);
+  // Programs that read the events learn of a failure from them, too.
+  const complain = (complaint: Complaint): void => {
+    if (!args.includes("--json")) return;
+    terminal.stdout.write(`${JSON.stringify({ type: "error", ...complaint })}\n`);
+  };
   const program = createProgram({ terminal, signal: interrupt.signal });
   try {
     await program.parseAsync(translateOfficialFlags(args), { from: "user" });
     return 0;
   } catch (error) {
     // Commander has printed its own message.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return 0;
+      const message = error.message.replace(/^error: /, "");
+      complain({ code: "usage", message, hint: "Run with --help to see what is allowed." });
+      return EXIT_USAGE;
+    }
     if (error instanceof Interrupted) {
+      complain({ code: "interrupted", message: error.message, hint: undefined });
       terminal.stderr.write(`${error.message}\n`);
       return EXIT_INTERRUPTED;
     }
+    complain(describeError(error));
     terminal.stderr.write(`${formatError(error, terminal, args.includes("--debug"))}\n`);
     return EXIT_FAILURE;
   }

@@ -26,7 +26,7 @@ export function decimal(minimum: number, maximum: number): (text: string) => num
 export const RUNTIMES = ["auto", "cpu", "cuda", "webgpu", "coreml", "directml"] as const;
 export type RuntimeName = (typeof RUNTIMES)[number];
 
-export const PRECISIONS = ["auto", "float32", "float16"] as const;
+const PRECISIONS = ["auto", "float32", "float16"] as const;
 
 export const runtimeOption = (): Option =>
   new Option("--runtime <name>", "where the networks run").choices(RUNTIMES).default("auto");

@@ -1,10 +1,29 @@
-import type { LipSyncEvent } from "@ls/core";
 /** Progress of a run: a bar on a terminal, a line now and then elsewhere, or JSON. */
+import type { LipSyncEvent } from "@ls/core";
+import type { GraphGroup } from "@ls/models";
 import { createLogUpdate } from "log-update";
 import { formatDuration, paint, type Terminal } from "./terminal.ts";
 
+/** Something that a person should know, such as a licence or the seed that was drawn. */
+export interface NoticeEvent {
+  readonly type: "notice";
+  readonly message: string;
+}
+
+/** A network is being converted, which happens once per checkpoint and runtime. */
+export interface GraphEvent {
+  readonly type: "graph";
+  readonly network: GraphGroup;
+  /** Bytes of weights that are written, of all. */
+  readonly bytesDone: number;
+  readonly bytesTotal: number;
+}
+
+/** What `infer` and `demo` report; with `--json`, one a line. */
+export type ProgressEvent = LipSyncEvent | NoticeEvent | GraphEvent;
+
 export interface ProgressReporter extends Disposable {
-  report(event: LipSyncEvent): void;
+  report(event: ProgressEvent): void;
 }
 
 const STAGES = {
@@ -57,28 +76,61 @@ class RunState {
   }
 }
 
+function describeGraph({ network, bytesDone, bytesTotal }: GraphEvent): string {
+  const percent = Math.floor((100 * bytesDone) / Math.max(1, bytesTotal));
+  return `Converting ${network}, once for this model: ${percent} %`;
+}
+
 const BAR_WIDTH = 24;
+/** A bar shorter than this says nothing. */
+const LEAST_BAR_WIDTH = 4;
+const STOPPING = "Stopping; Ctrl-C again to quit at once, which may leave a temporary folder.";
 
 class TerminalProgress implements ProgressReporter {
   readonly #terminal: Terminal;
+  readonly #signal: AbortSignal;
   readonly #line: ReturnType<typeof createLogUpdate>;
   readonly #state = new RunState();
+  readonly #onAbort = (): void => this.#line(STOPPING);
+  #disposed = false;
 
-  constructor(terminal: Terminal) {
+  constructor(terminal: Terminal, signal: AbortSignal) {
     this.#terminal = terminal;
-    this.#line = createLogUpdate(terminal.stderr as NodeJS.WriteStream);
+    this.#signal = signal;
+    this.#line = createLogUpdate(terminal.stderr);
+    signal.addEventListener("abort", this.#onAbort);
+    this.#line("Opening the model");
   }
 
-  report(event: LipSyncEvent): void {
-    this.#state.apply(event);
-    if (event.type === "done") return;
-    const filled = Math.round(this.#state.fraction * BAR_WIDTH);
-    const bar = "━".repeat(filled);
-    const rest = paint(this.#terminal.stderr, "dim", "━".repeat(BAR_WIDTH - filled));
-    this.#line(`${bar}${rest} ${this.#state.summary}`);
+  report(event: ProgressEvent): void {
+    if (this.#disposed || this.#signal.aborted) return;
+    if (event.type === "notice") {
+      this.#line.clear();
+      this.#terminal.stderr.write(`${event.message}\n`);
+    } else if (event.type === "graph") {
+      this.#line(describeGraph(event));
+    } else if (event.type !== "done") {
+      this.#state.apply(event);
+      this.#line(this.#bar());
+    }
+  }
+
+  /** The bar takes what the summary leaves of the line. */
+  #bar(): string {
+    const { fraction, summary } = this.#state;
+    const { columns = 80 } = this.#terminal.stderr;
+    const width = Math.min(BAR_WIDTH, columns - summary.length - 2);
+    if (width < LEAST_BAR_WIDTH) return summary;
+    const filled = Math.round(fraction * width);
+    // Another character as well: without colours nothing else tells the two parts apart.
+    const rest = paint(this.#terminal.stderr, "dim", "─".repeat(width - filled));
+    return `${"━".repeat(filled)}${rest} ${summary}`;
   }
 
   [Symbol.dispose](): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#signal.removeEventListener("abort", this.#onAbort);
     this.#line.clear();
     this.#line.done();
   }
@@ -90,18 +142,30 @@ const LINE_INTERVAL_SECONDS = 10;
 class LineProgress implements ProgressReporter {
   readonly #terminal: Terminal;
   readonly #state = new RunState();
+  readonly #converted = new Set<string>();
   #nextLine = 0;
 
   constructor(terminal: Terminal) {
     this.#terminal = terminal;
   }
 
-  report(event: LipSyncEvent): void {
+  report(event: ProgressEvent): void {
+    const text = this.#describe(event);
+    if (text !== undefined) this.#terminal.stderr.write(`${text}\n`);
+  }
+
+  #describe(event: ProgressEvent): string | undefined {
+    if (event.type === "notice") return event.message;
+    if (event.type === "graph") {
+      if (this.#converted.has(event.network)) return undefined;
+      this.#converted.add(event.network);
+      return `Converting ${event.network}, once for this model`;
+    }
     this.#state.apply(event);
     const due = event.type === "stage" || event.elapsedSeconds >= this.#nextLine;
-    if (!due || event.type === "done") return;
+    if (!due || event.type === "done") return undefined;
     this.#nextLine = event.elapsedSeconds + LINE_INTERVAL_SECONDS;
-    this.#terminal.stderr.write(`${this.#state.summary}\n`);
+    return this.#state.summary;
   }
 
   [Symbol.dispose](): void {}
@@ -114,17 +178,24 @@ class JsonProgress implements ProgressReporter {
     this.#terminal = terminal;
   }
 
-  report(event: LipSyncEvent): void {
+  report(event: ProgressEvent): void {
     this.#terminal.stdout.write(`${JSON.stringify(event)}\n`);
   }
 
   [Symbol.dispose](): void {}
 }
 
-/** @param json one event per line on stdout, for programs. */
-export function createProgress(terminal: Terminal, json: boolean): ProgressReporter {
+export interface ProgressOptions {
+  readonly terminal: Terminal;
+  /** One event per line on stdout, for programs. */
+  readonly json: boolean;
+  /** When it aborts, a person is told that the program is stopping. */
+  readonly signal: AbortSignal;
+}
+
+export function createProgress({ terminal, json, signal }: ProgressOptions): ProgressReporter {
   if (json) return new JsonProgress(terminal);
   return terminal.stderr.isTTY === true
-    ? new TerminalProgress(terminal)
+    ? new TerminalProgress(terminal, signal)
     : new LineProgress(terminal);
 }

@@ -1,8 +1,7 @@
-import type { Runtime } from "@ls/core";
+import type { Resources, Runtime } from "@ls/core";
 import { createCudaRuntime, probeCuda } from "@ls/runtime-cuda";
 import { createOnnxRuntime } from "@ls/runtime-onnx";
 import type { RuntimeName } from "./options.ts";
-import type { Resources } from "./resources.ts";
 
 export interface RuntimeChoice {
   readonly runtime?: RuntimeName | Runtime | undefined;

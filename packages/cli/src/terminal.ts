@@ -16,6 +16,29 @@ export function paint(stream: NodeJS.WritableStream, style: Style, text: string)
   return styleText(style, text, { stream, validateStream: true });
 }
 
+/** What went wrong, and what to do about it. */
+export interface Complaint {
+  /** A `LatentSyncError`'s code, `interrupted`, `usage`, or `internal` for a fault of the program. */
+  readonly code: string;
+  /** One line. */
+  readonly message: string;
+  readonly hint: string | undefined;
+}
+
+const oneLine = (text: string): string => text.trim().replaceAll(/\s*\n\s*/g, " ");
+
+/** What a person or a program should be told of an error. */
+export function describeError(error: unknown): Complaint {
+  const message = oneLine(error instanceof Error ? error.message : String(error));
+  if (LatentSyncError.is(error)) return { code: error.code, message, hint: error.hint };
+  // What the system refuses, a folder that cannot be written for example, is no fault of the program.
+  if (error instanceof Error && "syscall" in error) {
+    return { code: "io", message, hint: "Check the path, its permissions and the free space." };
+  }
+  const hint = "This should not have happened; run again with --debug and report what it prints.";
+  return { code: "internal", message, hint };
+}
+
 /** One line for what went wrong, one for what to do; the stack only when it was asked for. */
 export function formatError(error: unknown, terminal: Terminal, debug: boolean): string {
   const label = paint(terminal.stderr, "red", "error:");
@@ -25,10 +48,8 @@ export function formatError(error: unknown, terminal: Terminal, debug: boolean):
       error instanceof Error && error.cause !== undefined ? `\n${formatCause(error.cause)}` : "";
     return `${label} ${stack}${cause}`;
   }
-  const message = error instanceof Error ? error.message : String(error);
-  const line = `${label} ${message.replaceAll(/\s*\n\s*/g, " ")}`;
-  if (LatentSyncError.is(error)) return error.hint === undefined ? line : `${line}\n${error.hint}`;
-  return `${line}\nThis should not have happened; run again with --debug and report what it prints.`;
+  const { message, hint } = describeError(error);
+  return hint === undefined ? `${label} ${message}` : `${label} ${message}\n${hint}`;
 }
 
 function formatCause(cause: unknown): string {

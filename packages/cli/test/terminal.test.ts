@@ -1,10 +1,17 @@
 import { PassThrough } from "node:stream";
 import { text } from "node:stream/consumers";
+import { stripVTControlCharacters } from "node:util";
 import { LatentSyncError, type LipSyncEvent } from "@ls/core";
 import { describe, expect, it } from "vitest";
 import { translateOfficialFlags } from "../src/official-flags.ts";
 import { createProgress } from "../src/progress.ts";
-import { formatBytes, formatDuration, formatError, type Terminal } from "../src/terminal.ts";
+import {
+  describeError,
+  formatBytes,
+  formatDuration,
+  formatError,
+  type Terminal,
+} from "../src/terminal.ts";
 
 function fakeTerminal(): Terminal & { readonly stdout: PassThrough; readonly stderr: PassThrough } {
   return { stdout: new PassThrough(), stderr: new PassThrough() };
@@ -78,6 +85,13 @@ describe("errors", () => {
     expect(shown).toContain("caused by: LatentSyncError");
   });
 
+  it("of the system are no fault of the program", () => {
+    const refused = Object.assign(new Error("EACCES: permission denied"), { syscall: "open" });
+    const { code, hint } = describeError(refused);
+    expect(code).toBe("io");
+    expect(hint).toMatch(/path/);
+  });
+
   it("of an unknown kind ask for a report", () => {
     expect(formatError(new TypeError("x is y"), fakeTerminal(), false)).toMatch(/report/);
   });
@@ -96,10 +110,12 @@ const EVENTS: readonly LipSyncEvent[] = [
   },
 ];
 
+const never = new AbortController().signal;
+
 describe("progress", () => {
   it("is a line now and then where nobody watches", async () => {
     const terminal = fakeTerminal();
-    const progress = createProgress(terminal, false);
+    const progress = createProgress({ terminal, json: false, signal: never });
     for (const event of EVENTS) progress.report(event);
     progress[Symbol.dispose]();
     terminal.stderr.end();
@@ -113,7 +129,7 @@ describe("progress", () => {
 
   it("is one JSON event per line for programs", async () => {
     const terminal = fakeTerminal();
-    const progress = createProgress(terminal, true);
+    const progress = createProgress({ terminal, json: true, signal: never });
     for (const event of EVENTS) progress.report(event);
     terminal.stdout.end();
     const lines = (await text(terminal.stdout)).trimEnd().split("\n");
@@ -122,13 +138,47 @@ describe("progress", () => {
     );
   });
 
-  it("is a bar on a terminal, and gone at the end", async () => {
+  it("tells of notices and conversions, each network once", async () => {
     const terminal = fakeTerminal();
-    const stderr = Object.assign(terminal.stderr, { isTTY: true, columns: 80, rows: 24 });
-    const progress = createProgress({ ...terminal, stderr }, false);
-    for (const event of EVENTS) progress.report(event);
-    progress[Symbol.dispose]();
+    const progress = createProgress({ terminal, json: false, signal: never });
+    progress.report({ type: "notice", message: "seed 7" });
+    progress.report({ type: "graph", network: "unet", bytesDone: 1, bytesTotal: 4 });
+    progress.report({ type: "graph", network: "unet", bytesDone: 2, bytesTotal: 4 });
+    terminal.stderr.end();
+    expect(await text(terminal.stderr)).toBe("seed 7\nConverting unet, once for this model\n");
+  });
+
+  async function shown(columns: number, signal: AbortSignal, stop?: () => void): Promise<string> {
+    const terminal = fakeTerminal();
+    const stderr = Object.assign(terminal.stderr, { isTTY: true, columns, rows: 24 });
+    {
+      using progress = createProgress({ terminal: { ...terminal, stderr }, json: false, signal });
+      progress.report({ type: "notice", message: "seed 7" });
+      progress.report({ type: "graph", network: "unet", bytesDone: 1, bytesTotal: 4 });
+      for (const event of EVENTS) progress.report(event);
+      stop?.();
+    }
     stderr.end();
-    expect(await text(stderr)).toContain("━━━━━━");
+    return stripVTControlCharacters(await text(stderr));
+  }
+
+  it("is a bar on a terminal, whose parts differ without colours, too", async () => {
+    const output = await shown(80, never);
+    expect(output).toContain("Opening the model");
+    expect(output).toContain("seed 7\n");
+    expect(output).toContain("Converting unet, once for this model: 25 %");
+    expect(output).toContain("━━━━━━────────────────── 25 %, frame 0, 0:33 left");
+  });
+
+  it("gives the bar up before the figures where the terminal is narrow", async () => {
+    const output = await shown(40, never);
+    expect(output).toContain("━━━━────────── 25 %, frame 0, 0:33 left");
+    expect(output).toContain("25 %, frame 16/32, 0.7 fps, 0:20 left");
+    expect(output).not.toMatch(/[━─] 25 %, frame 16/);
+  });
+
+  it("says that it is stopping", async () => {
+    const controller = new AbortController();
+    expect(await shown(80, controller.signal, () => controller.abort())).toContain("Stopping;");
   });
 });

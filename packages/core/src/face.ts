@@ -38,6 +38,7 @@ export interface AlignedFace {
 
 /** Turns alignment points into matrices, smoothed over frames: one per video, fed in order. */
 export interface FaceTransform {
+  /** @throws LatentSyncError `no_face` if no face has such points; the smoothing is then as before. */
   next(points: AlignmentPoints): AffineMatrix;
 }
 

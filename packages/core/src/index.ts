@@ -2,6 +2,7 @@ export * from "./errors.ts";
 export * from "./face.ts";
 export * from "./image.ts";
 export * from "./model.ts";
+export * from "./resources.ts";
 export * from "./runtime.ts";
 export * from "./speech.ts";
 export * from "./tensor.ts";

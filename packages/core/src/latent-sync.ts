@@ -80,12 +80,14 @@ export class LatentSync implements AsyncDisposable {
       throw new LatentSyncError(
         "invalid_argument",
         `The runtime ${runtime.name} does not compute in ${precision}, only in ${runtime.capabilities.precisions.join(" and ")}.`,
+        { hint: "Choose one of these, or leave the precision to the runtime." },
       );
     }
     if (aligner.resolution !== model.info.resolution) {
       throw new LatentSyncError(
         "invalid_argument",
         `The aligner works at ${aligner.resolution} pixels, but ${model.info.name} needs ${model.info.resolution}.`,
+        { hint: "Create the aligner with the model's resolution." },
       );
     }
     return new LatentSync(options, new Networks({ model, runtime, precision }));
@@ -108,8 +110,7 @@ export class LatentSync implements AsyncDisposable {
     const events = new LatestEvents<LipSyncEvent>();
     const turn = this.#lastRun;
     const work = async (): Promise<void> => {
-      await turn;
-      signal.throwIfAborted();
+      await beforeAbort(turn, signal);
       if (this.#disposed) throw new LatentSyncError("disposed", "The engine is disposed.");
       const { model, aligner, speech, source } = this.#options;
       const run = new LipSyncRun({
@@ -138,7 +139,8 @@ export class LatentSync implements AsyncDisposable {
       () => events.end(),
       (error: unknown) => events.fail(signal.aborted ? signal.reason : error),
     );
-    this.#lastRun = working;
+    // A run that gives up waiting must not let the next one overtake the run before it.
+    this.#lastRun = Promise.all([turn, working]).then(() => undefined);
     try {
       yield* events;
     } finally {
@@ -158,6 +160,19 @@ export class LatentSync implements AsyncDisposable {
 
 const DEFAULT_SEED = 1247;
 
+/** Waits for `promise`, which never fails. @throws the signal's reason, at once, on abort. */
+async function beforeAbort(promise: Promise<unknown>, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const abort = (): void => reject(signal.reason);
+  signal.addEventListener("abort", abort);
+  try {
+    await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}
+
 function checkRequest(request: LipSyncRequest): LipSyncSettings {
   const { inferenceSteps = 20, guidanceScale = 1.5, output, video, audio } = request;
   if (!Number.isFinite(guidanceScale) || guidanceScale < 0 || guidanceScale > 20) {
@@ -172,9 +187,7 @@ function checkRequest(request: LipSyncRequest): LipSyncSettings {
       throw new LatentSyncError(
         "invalid_argument",
         `The output ${output} is also the ${name} input.`,
-        {
-          hint: "Write to another file.",
-        },
+        { hint: "Write to another file." },
       );
     }
   }

@@ -10,8 +10,11 @@ import {
 } from "@ls/testing";
 import { describe, expect, it } from "vitest";
 import { LatentSyncError } from "../src/errors.ts";
+import type { Face } from "../src/face.ts";
+import type { Point } from "../src/image.ts";
 import { LatentSync, type LipSyncRequest } from "../src/latent-sync.ts";
 import type { LipSyncEvent } from "../src/pipeline/events.ts";
+import { Resources } from "../src/resources.ts";
 import type { Precision } from "../src/runtime.ts";
 
 const REQUEST: LipSyncRequest = {
@@ -113,6 +116,25 @@ describe("LatentSync", () => {
     expect(untouched).toEqual([0, 3, 4, 9]);
     expect(sink.written.map(({ index }) => index)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
     expect(events.at(-1)).toMatchObject({ result: { framesWithoutFace: 4 } });
+  });
+
+  it("takes a detection that no transform fits for a frame without a face", async () => {
+    const detector = new FakeFaceDetector();
+    const found = detector.detect.bind(detector);
+    detector.detect = async (image, frameIndex) => {
+      const [face] = (await found(image, frameIndex)) as [Face];
+      const nowhere: Point = [Number.NaN, Number.NaN];
+      return [frameIndex === 2 ? { ...face, points: [nowhere, nowhere, nowhere] } : face];
+    };
+    const { sink, load } = setUp();
+    await using engine = await load();
+    await run(engine, { detector });
+    expect(
+      sink.written.flatMap(({ index, patch }) => (patch === undefined ? [index] : [])),
+    ).toEqual([2]);
+    await expect(run(engine, { detector, framesWithoutFace: "fail" })).rejects.toThrow(
+      /No face .* frame 2/,
+    );
   });
 
   it("fails at the first frame without a face when told to", async () => {
@@ -260,6 +282,89 @@ describe("stopping", () => {
     await Promise.all([run(engine), run(engine)]);
     const once = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
     expect(sink.written.map(({ index }) => index)).toEqual([...once, ...once]);
+  });
+});
+
+describe("a run that waits for another", () => {
+  it("gives up at once when it is aborted, and lets nobody overtake the one before it", async () => {
+    const { runtime, sink, load } = setUp();
+    await using engine = await load();
+    const gone = new AbortController();
+    const order: string[] = [];
+    let waiting: Promise<unknown> = Promise.resolve();
+    let third: Promise<unknown> = Promise.resolve();
+    let started = false;
+    runtime.beforeRun = (graph) => {
+      if (graph !== "unet" || started) return;
+      started = true;
+      waiting = run(engine, { signal: gone.signal }).catch(() => order.push("second gave up"));
+      third = run(engine).then(() => order.push("third"));
+      gone.abort(new Error("gone"));
+    };
+    await run(engine);
+    order.push("first");
+    await Promise.all([waiting, third]);
+    expect(order).toEqual(["second gave up", "first", "third"]);
+    const once = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
+    expect(sink.written.map(({ index }) => index)).toEqual([...once, ...once]);
+  });
+
+  it("does not fail with the abort of the run that was opening the networks", async () => {
+    const { runtime, load } = setUp();
+    await using engine = await load();
+    const stop = new AbortController();
+    const open = runtime.createSession.bind(runtime);
+    const opening: AbortSignal[] = [];
+    runtime.createSession = async (graph, { signal }: { signal?: AbortSignal } = {}) => {
+      if (opening.length === 1 && signal !== undefined) {
+        opening.push(signal);
+        stop.abort(new Error("stopped"));
+        await new Promise((resolve) => setImmediate(resolve));
+        signal.throwIfAborted();
+      }
+      if (signal !== undefined) opening.push(signal);
+      return open(graph);
+    };
+    const stopped = run(engine, { signal: stop.signal });
+    const next = run(engine);
+    await expect(stopped).rejects.toThrow("stopped");
+    expect((await next).at(-1)).toMatchObject({ type: "done" });
+  });
+
+  it("stops opening networks when a run fails before it needs them", async () => {
+    const { runtime, load } = setUp({ videoFrames: 0 });
+    await using engine = await load();
+    const open = runtime.createSession.bind(runtime);
+    const signals: AbortSignal[] = [];
+    runtime.createSession = async (graph, { signal }: { signal?: AbortSignal } = {}) => {
+      if (signal === undefined) throw new Error("A session was opened without a signal.");
+      signals.push(signal);
+      if (signals.length > 1) {
+        await new Promise((_, reject) => {
+          signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
+        });
+      }
+      return open(graph);
+    };
+    await expect(run(engine)).rejects.toMatchObject({ code: "invalid_media" });
+    expect(signals.at(-1)?.aborted).toBe(true);
+  });
+});
+
+describe("Resources", () => {
+  it("are put away last one first, all of them, once", async () => {
+    const order: string[] = [];
+    const resources = new Resources();
+    const item = { [Symbol.asyncDispose]: async () => void order.push("first") };
+    expect(resources.use(item)).toBe(item);
+    resources.defer(async () => {
+      order.push("second");
+      throw new Error("stuck");
+    });
+    resources.defer(async () => void order.push("third"));
+    await expect(resources[Symbol.asyncDispose]()).rejects.toThrow(AggregateError);
+    await resources[Symbol.asyncDispose]();
+    expect(order).toEqual(["third", "second", "first"]);
   });
 });
 

@@ -109,6 +109,8 @@ describe("the UNet's configuration", () => {
         outChannels: 4,
         sampleSize: 16,
         resnetTimeScaleShift: "default",
+        useLinearProjection: false,
+        useInflatedGroupnorm: false,
         useMotionModule: true,
         motionModuleResolutions: [1, 4],
         motionModuleMidBlock: true,
@@ -159,6 +161,29 @@ describe("the UNet's configuration", () => {
     expect(parseUNetConfig(text).model.attentionHeadDim).toEqual([4, 8]);
   });
 
+  it("may have every variant that the official class can run", () => {
+    const variants = [
+      "resnet_time_scale_shift: scale_shift",
+      "use_linear_projection: true",
+      "use_inflated_groupnorm: true",
+      "only_cross_attention: [true, false]",
+      "upcast_attention: true",
+      "attention_head_dim: 5",
+      "block_out_channels: [32, 64]",
+    ];
+    const config = parseUNetConfig(
+      `model:\n  ${variants.join("\n  ")}\n  down_block_types: [DownBlock3D, DownBlock3D]` +
+        "\n  up_block_types: [UpBlock3D, UpBlock3D]",
+    );
+    expect(config.model).toMatchObject({
+      resnetTimeScaleShift: "scale_shift",
+      useLinearProjection: true,
+      useInflatedGroupnorm: true,
+      attentionHeadDim: [5, 5],
+    });
+    expect(parseUNetConfig(formatUNetConfig(config))).toEqual(config);
+  });
+
   it.each([
     ["model: [1]", '"model" must be a mapping'],
     ["data: {}", '"model" must be a mapping of keys, but is absent'],
@@ -167,8 +192,8 @@ describe("the UNet's configuration", () => {
     [FULL.replace("  act_fn", "  colour: red\n  act_fn"), '"model.colour"'],
     [FULL.replace("zero_initialize", "speed"), '"model.motion_module_kwargs.speed"'],
     [
-      FULL.replace("shift: default", "shift: scale_shift"),
-      'resnet_time_scale_shift" must be "default"',
+      FULL.replace("shift: default", "shift: spatial"),
+      'resnet_time_scale_shift" must be "default" or "scale_shift"',
     ],
     [FULL.replace("act_fn: silu", "act_fn: mish"), '"model.act_fn" must be "silu"'],
     [FULL.replace("padding: 1", "padding: 0"), '"model.downsample_padding" must be 1'],
@@ -178,14 +203,15 @@ describe("the UNet's configuration", () => {
     ],
     [FULL.replace("[32, 64]", "[32, 60]"), "norm_num_groups 16 does not divide"],
     [
-      FULL.replace("attention_head_dim: 4", "attention_head_dim: 5"),
-      "attention_head_dim 5 does not divide",
+      FULL.replace("attention_head_dim: 4", "attention_head_dim: 33"),
+      "fewer than attention_head_dim 33",
     ],
+    [FULL.replace("heads: 2", "heads: 17"), "heads times dim_div, 34"],
     [FULL.replace("Temporal_Self]", "Temporal_Cross]"), "attention_block_types"],
     [FULL.replace("[CrossAttnDownBlock3D, DownBlock3D]", "[DownBlock3D]"), "a list of 2"],
     [FULL.replace("resolution: 128", "resolution: 130"), "divisible by 64, but is 130"],
     [FULL.replace("video_fps: 25", "video_fps: 30"), '"data.video_fps"'],
-    [FULL.replace("  act_fn", "  use_linear_projection: true\n  act_fn"), "use_linear_projection"],
+    [FULL.replace("  act_fn", "  dual_cross_attention: true\n  act_fn"), "dual_cross_attention"],
     [FULL.replace("norm_eps: 1e-5", "norm_eps: .nan"), '"model.norm_eps" must be a number'],
   ])("is refused with a message that names the key (%#)", (text, message) => {
     const error = thrown(() => parseUNetConfig(text, "my.yaml"));

@@ -8,6 +8,7 @@ import {
   publishedWhisperDims,
   sdVaeFtMseConfig,
   type TensorSource,
+  type UNetModelConfig,
   type VaeConfig,
 } from "../src/checkpoint/index.ts";
 import { type Graph, writeGraphs } from "../src/graph/index.ts";
@@ -19,7 +20,6 @@ import {
   expectedUNetTensors,
   expectedVaeTensors,
   expectedWhisperTensors,
-  type UNetNetworkConfig,
   type UNetOptions,
 } from "../src/networks/index.ts";
 import { openGraph as load, randomTensor, temporaryFolder, TestSession } from "./graph-session.ts";
@@ -29,7 +29,7 @@ import { thrown } from "./temporary-folder.ts";
 const PUBLISHED = publishedUNetConfigs.stage2.model;
 
 /** Two blocks of 32 and 64 channels with everything that the published network has. */
-const SMALL: UNetNetworkConfig = {
+const SMALL: UNetModelConfig = {
   ...PUBLISHED,
   attentionHeadDim: [4, 4],
   blockOutChannels: [32, 64],
@@ -43,7 +43,7 @@ const SMALL: UNetNetworkConfig = {
 
 const MOTION = SMALL.motionModule;
 
-const VARIANTS: Readonly<Record<string, Partial<UNetNetworkConfig>>> = {
+const VARIANTS: Readonly<Record<string, Partial<UNetModelConfig>>> = {
   "as published": {},
   "motion in decoder and mid block": { motionModuleDecoderOnly: true, motionModuleMidBlock: true },
   "motion at one resolution": { motionModuleResolutions: [4] },
@@ -88,20 +88,20 @@ const VARIANTS: Readonly<Record<string, Partial<UNetNetworkConfig>>> = {
 
 const OPTIONS = { profile: "cpu", precision: "float32", resolution: 64, audioTokens: 6 } as const;
 
-function configOf(variant: Partial<UNetNetworkConfig>): UNetNetworkConfig {
+function configOf(variant: Partial<UNetModelConfig>): UNetModelConfig {
   return { ...SMALL, ...variant };
 }
 
-function unetSource(config: UNetNetworkConfig): TensorSource {
+function unetSource(config: UNetModelConfig): TensorSource {
   return createRandomTensors(expectedUNetTensors(config), { seed: 5 });
 }
 
-function unetGraph(config: UNetNetworkConfig, options: Partial<UNetOptions> = {}): Graph {
+function unetGraph(config: UNetModelConfig, options: Partial<UNetOptions> = {}): Graph {
   return buildUNet(config, unetSource(config), { ...OPTIONS, ...options });
 }
 
 function unetFeeds(
-  config: UNetNetworkConfig,
+  config: UNetModelConfig,
   { batch = 1, frames = 2, seed = 1 } = {},
 ): Record<string, Tensor<"float32">> {
   return {
@@ -196,10 +196,10 @@ describe("expected tensors", () => {
   });
 
   it("follow the configuration", () => {
-    const names = (variant: Partial<UNetNetworkConfig>): string[] => [
+    const names = (variant: Partial<UNetModelConfig>): string[] => [
       ...expectedUNetTensors(configOf(variant)).keys(),
     ];
-    const has = (variant: Partial<UNetNetworkConfig>, part: string): boolean =>
+    const has = (variant: Partial<UNetModelConfig>, part: string): boolean =>
       names(variant).some((name) => name.includes(part));
     expect(has({}, "attn2")).toBe(true);
     expect(has({ addAudioLayer: false }, "attn2")).toBe(false);

@@ -8,6 +8,15 @@ function reason(error: unknown): string {
 }
 
 /**
+ * Keeps ONNX Runtime from sending usage data to its maker and from leaving `mat-debug-*.log` and
+ * `.ses` in the temporary folder, which its binaries of 1.30 for Linux and macOS do. They look at
+ * the variable when they are loaded; a worker thread cannot set it, so the main thread does.
+ */
+export function silenceTelemetry(): void {
+  process.env["ORT_DISABLE_TELEMETRY"] ??= "1";
+}
+
+/**
  * Imports onnxruntime-node, which loads its native library.
  * @param specifier another module with the same exports.
  * @throws LatentSyncError `unsupported` if the package or its native library cannot be loaded.

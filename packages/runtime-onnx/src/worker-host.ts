@@ -39,12 +39,14 @@ export class WorkerHost implements SessionHost {
   constructor(url: URL = workerUrl()) {
     const state = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
     this.#state = new Int32Array(state);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#exited = promise;
     const workerData: SessionWorkerData = { state };
     // Flags of the process such as --input-type would stop the worker from starting.
     this.#worker = new Worker(url, { workerData, execArgv: [], name: "latentsync-sessions" });
+    // At once: should anything below throw, nobody holds the thread, and it would hold the process.
+    this.#worker.unref();
     this.#guard = guardExit(this.#state);
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#exited = promise;
     this.#worker.on("message", (reply: HostReply) => this.#settle(reply));
     this.#worker.on("error", (cause: unknown) => this.#fail("failed", cause));
     this.#worker.on("messageerror", (cause) => {
@@ -56,7 +58,6 @@ export class WorkerHost implements SessionHost {
       this.#guard[Symbol.dispose]();
       resolve();
     });
-    this.#worker.unref();
   }
 
   open(): Promise<readonly string[]> {
@@ -79,11 +80,10 @@ export class WorkerHost implements SessionHost {
   }
 
   async close(): Promise<void> {
-    if (this.#failure === undefined) {
+    if (this.#failure === undefined)
       await this.#request({ operation: "close" }, []).catch(() => {});
-      // It holds no session any more, so stopping it is safe.
-      await this.#worker.terminate();
-    }
+    // It holds no session any more, so stopping it is safe. Until it ends it holds the process.
+    await this.#worker.terminate();
     await this.#exited;
   }
 

@@ -4,6 +4,7 @@ import { probeCapabilities } from "./device-probe.ts";
 import { HostedRuntime } from "./hosted-runtime.ts";
 import type { NativeSessionOptions } from "./messages.ts";
 import { OrtHost } from "./ort-host.ts";
+import { silenceTelemetry } from "./ort-module.ts";
 import { WorkerHost } from "./worker-host.ts";
 
 /** An execution provider of onnxruntime-node and its options, such as `deviceId`. */
@@ -67,6 +68,7 @@ function nativeSessionOptions({
  */
 export async function createWorkerRuntime(options: WorkerRuntimeOptions): Promise<Runtime> {
   const { name, unavailableHint: hint } = options;
+  silenceTelemetry();
   const sessionOptions = nativeSessionOptions(options);
   const host = options.inProcess === true ? new OrtHost() : new WorkerHost();
   try {

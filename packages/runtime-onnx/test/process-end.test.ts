@@ -1,6 +1,9 @@
 /** How a process that used a runtime ends: native code in worker threads must not bring it down. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
@@ -23,8 +26,15 @@ async function end(child: ChildProcess): Promise<Ended> {
   return { code, signal, output, errors };
 }
 
-function start(ending: string, place = "worker"): ChildProcess {
-  return spawn(process.execPath, [program, ending, place], { stdio: ["ignore", "pipe", "pipe"] });
+function start(
+  ending: string,
+  place = "worker",
+  env: NodeJS.ProcessEnv = process.env,
+): ChildProcess {
+  return spawn(process.execPath, [program, ending, place], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env,
+  });
 }
 
 describe.each(["worker", "in-process"])("a process with a runtime (%s)", (place) => {
@@ -49,5 +59,28 @@ describe.each(["worker", "in-process"])("a process with a runtime (%s)", (place)
     child.stdout?.once("data", () => child.kill("SIGINT"));
     const { code, signal } = await ended;
     expect({ code, signal }).toEqual({ code: null, signal: "SIGINT" });
+  });
+
+  it("leaves nothing in the temporary folder: no telemetry, no log", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "latentsync-process-"));
+    try {
+      // ONNX Runtime keeps quiet by itself where it recognises a test or a build server.
+      const env = { PATH: process.env["PATH"], TMPDIR: folder, TMP: folder, TEMP: folder };
+      expect(await end(start("disposed", place, env))).toMatchObject({ code: 0, errors: "" });
+      expect(await readdir(folder)).toEqual([]);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+});
+
+describe("a process whose runtime cannot be set up", () => {
+  it("ends once it has handled the error: no thread holds it", async () => {
+    const child = start("cannot start");
+    const stuck = setTimeout(() => child.kill("SIGKILL"), 4000);
+    const { code, signal, output } = await end(child);
+    clearTimeout(stuck);
+    expect({ code, signal }).toEqual({ code: 0, signal: null });
+    expect(output).toContain("caught TypeError: Promise.withResolvers is not a function");
   });
 });

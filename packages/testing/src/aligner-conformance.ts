@@ -5,7 +5,6 @@ import {
   type AlignmentPoints,
   type FaceAligner,
   type ImagePatch,
-  LatentSyncError,
   type Rectangle,
   type RgbImage,
 } from "@ls/core";
@@ -120,10 +119,10 @@ function transforms(current: () => FaceAligner): void {
     expect(transform.next(crooked)).not.toEqual(alone);
   });
 
-  it("refuses points that are no triangle", () => {
+  it("refuses points that no face has", () => {
     const transform = current().createTransform();
     for (const points of [pointsAt(80, 100, 0), pointsAt(Number.NaN, 100, 20)]) {
-      expect(() => transform.next(points)).toThrow(LatentSyncError);
+      expect(() => transform.next(points)).toThrow(expect.objectContaining({ code: "no_face" }));
     }
   });
 

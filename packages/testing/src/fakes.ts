@@ -8,9 +8,11 @@ import {
   type Face,
   type FaceAligner,
   type FaceDetector,
+  type FaceTransform,
   float32,
   type GraphKind,
   type ImagePatch,
+  LatentSyncError,
   type LatentSyncModel,
   type ModelInfo,
   type Rectangle,
@@ -157,8 +159,13 @@ export class FakeFaceAligner implements FaceAligner {
     index < RESOLUTION ** 2 / 2 ? 1 : 0,
   );
 
-  createTransform(): { next: () => AffineMatrix } {
-    return { next: () => [1, 0, -4, 0, 1, -4] };
+  createTransform(): FaceTransform {
+    return {
+      next: ([brow]) => {
+        if (!brow.every(Number.isFinite)) throw new LatentSyncError("no_face", "No such face.");
+        return [1, 0, -4, 0, 1, -4];
+      },
+    };
   }
 
   region(): Rectangle {

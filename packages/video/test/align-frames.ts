@@ -26,7 +26,7 @@ export async function readRgbFrames(path: string, count: number): Promise<RgbIma
 }
 
 /** Numbers in [0, 1) that depend on `seed` alone. */
-export function randomNumbers(seed: number): () => number {
+function randomNumbers(seed: number): () => number {
   let state = seed;
   return () => {
     state = (Math.imul(state, 1664525) + 1013904223) | 0;

@@ -5,8 +5,10 @@ import {
   fullSizePhases,
   measure,
   stageBenchmarks,
+  stageNames,
   wholeBenchmark,
 } from "@ls/benchmarks";
+import { Resources } from "@ls/core";
 import { openModel, openRandomModel } from "@ls/models";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { CommandContext } from "../command-context.ts";
@@ -19,25 +21,12 @@ import {
   runtimeOption,
   threadsOption,
 } from "../options.ts";
-import { Resources } from "../resources.ts";
 import { selectRuntime } from "../select-runtime.ts";
 import { formatBytes } from "../terminal.ts";
 import { packageVersion } from "../version.ts";
 
 const SIZES = ["small", "256", "512"] as const;
-const STAGES = [
-  "mel",
-  "whisper",
-  "decode",
-  "detect",
-  "crop",
-  "vae-encode",
-  "unet-step",
-  "vae-decode",
-  "paste",
-  "encode",
-  "whole",
-] as const;
+const STAGES: readonly string[] = [...stageNames, "whole"];
 
 interface BenchOptions {
   readonly model?: string;
@@ -73,7 +62,12 @@ export function addBenchCommand(program: Command, context: CommandContext): void
     .addOption(runtimeOption())
     .addOption(precisionOption())
     .addOption(threadsOption())
-    .option("--full-size", "time reading, building and loading a full-size checkpoint instead")
+    .addOption(
+      new Option(
+        "--full-size",
+        "time reading, building and loading a full-size checkpoint instead (11 GB of temporary files)",
+      ).conflicts(["model", "report"]),
+    )
     .option("--report <file>", "also write the Markdown report to a file")
     .addOption(jsonOption())
     .addOption(debugOption())
@@ -82,7 +76,7 @@ export function addBenchCommand(program: Command, context: CommandContext): void
 
 function parseStages(text: string): readonly string[] {
   const stages = text.split(",").map((stage) => stage.trim());
-  const unknown = stages.filter((stage) => !STAGES.some((known) => known === stage));
+  const unknown = stages.filter((stage) => !STAGES.includes(stage));
   if (unknown.length > 0) {
     throw new InvalidArgumentError(`Unknown: ${unknown.join(", ")}. Known: ${STAGES.join(", ")}.`);
   }
@@ -124,8 +118,9 @@ async function bench(options: BenchOptions, context: CommandContext): Promise<vo
   });
   const report = { environment, measurements };
   const text = formatReport(report);
-  if (options.report !== undefined) await writeFile(options.report, text);
+  // Shown first: what took minutes to measure is not lost to a folder that cannot be written.
   terminal.stdout.write(json === true ? `${JSON.stringify(report)}\n` : text);
+  if (options.report !== undefined) await writeFile(options.report, text);
 }
 
 type FullSizeBench = Omit<BenchOptions, "runtime" | "precision"> &

@@ -45,9 +45,8 @@ export function addDemoCommand(program: Command, context: CommandContext): void 
 
 async function demo(options: DemoOptions, { terminal, signal }: CommandContext): Promise<void> {
   const { out, seconds, runtime, json = false } = options;
-  const say = (line: string): void => {
-    if (!json) terminal.stderr.write(`${line}\n`);
-  };
+  using progress = createProgress({ terminal, json, signal });
+  const say = (message: string): void => progress.report({ type: "notice", message });
   await mkdir(out, { recursive: true });
   const audio = join(out, "voice.wav");
   const video = join(out, "face.mp4");
@@ -62,13 +61,13 @@ async function demo(options: DemoOptions, { terminal, signal }: CommandContext):
     say(`A small model with random weights is in ${model}: the mouth becomes noise.`);
     say("It shows the pipeline; for lip-sync: latentsync-ts models pull latentsync-1.6");
   }
-  using progress = createProgress(terminal, json);
   await using engine = await load({ model, runtime, signal });
   for await (const event of engine.run({ video, audio, output, inferenceSteps: 6, signal })) {
     progress.report(event);
     if (event.type !== "done" || json) continue;
     progress[Symbol.dispose]();
-    say(`${event.result.frames} frames in ${formatDuration(event.result.elapsedSeconds)}`);
+    const { frames, elapsedSeconds } = event.result;
+    terminal.stderr.write(`${frames} frames in ${formatDuration(elapsedSeconds)}\n`);
     terminal.stdout.write(`${output}\n`);
   }
 }
@@ -81,7 +80,7 @@ async function writeDrawnVideo(
   signal: AbortSignal,
 ): Promise<void> {
   await using source = drawnVideo({ ...SIZE, seconds });
-  await using writer = await createFfmpegVideoSink({}).create({ path, source, audioPath, signal });
+  await using writer = await createFfmpegVideoSink().create({ path, source, audioPath, signal });
   for await (const drawn of source.frames({ signal })) {
     using frame = drawn;
     await writer.write(frame);

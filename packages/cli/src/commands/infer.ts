@@ -77,22 +77,35 @@ export function addInferCommand(program: Command, context: CommandContext): void
     .option("--temp-dir <dir>", "accepted for the official script's sake; not used")
     .addOption(jsonOption())
     .addOption(debugOption())
-    .action((options: InferOptions) => infer(options, context));
+    .addHelpText("after", EXAMPLES)
+    .action((options: InferOptions, command: Command) => {
+      // A model of the environment is a default, which the official script's two files replace.
+      const isDefault = command.getOptionValueSource("model") === "env";
+      const { model, ...rest } = options;
+      const replaced = isDefault && options.unetCheckpoint !== undefined;
+      return infer(replaced || model === undefined ? rest : { ...rest, model }, context);
+    });
 }
 
+const EXAMPLES = `
+Examples:
+  latentsync-ts infer --video face.mp4 --audio speech.wav --out out.mp4
+  latentsync-ts infer --video face.mp4 --audio speech.mp3 --out out.mp4 --model latentsync-1.5 --enable-deepcache
+`;
+
 async function infer(options: InferOptions, { terminal, signal }: CommandContext): Promise<void> {
-  using progress = createProgress(terminal, options.json ?? false);
+  using progress = createProgress({ terminal, json: options.json ?? false, signal });
   const { precision, ...rest } = options;
   await using engine = await load({
     ...rest,
     precision: precision === "auto" ? undefined : precision,
+    onGraphProgress: (network, bytesDone, bytesTotal) =>
+      progress.report({ type: "graph", network, bytesDone, bytesTotal }),
     signal,
   });
-  if (options.json !== true) {
-    for (const notice of engine.notices) terminal.stderr.write(`${notice}\n`);
-  }
+  for (const message of engine.notices) progress.report({ type: "notice", message });
   const seed = options.seed === -1 ? Math.floor(Math.random() * 2 ** 32) : options.seed;
-  if (options.seed === -1 && options.json !== true) terminal.stderr.write(`seed ${seed}\n`);
+  if (options.seed === -1) progress.report({ type: "notice", message: `seed ${seed}` });
   for await (const event of engine.run({
     video: options.video,
     audio: options.audio,

@@ -4,6 +4,7 @@ import { type Command, Option } from "commander";
 import { createLogUpdate } from "log-update";
 import type { CommandContext } from "../command-context.ts";
 import { debugOption, jsonOption } from "../options.ts";
+import { createProgress } from "../progress.ts";
 import { formatBytes, type Terminal } from "../terminal.ts";
 
 interface OutputOptions {
@@ -15,6 +16,7 @@ interface ConvertOptions {
   readonly to: string;
   readonly profile: "cpu" | "cuda" | "webgpu" | "tensorrt";
   readonly precision: "float32" | "float16";
+  readonly json?: boolean;
 }
 
 export function addModelsCommand(program: Command, context: CommandContext): void {
@@ -53,6 +55,7 @@ export function addModelsCommand(program: Command, context: CommandContext): voi
         .choices(["float32", "float16"])
         .default("float32"),
     )
+    .addOption(jsonOption())
     .addOption(debugOption())
     .action((options: ConvertOptions) => convert(options, context));
 }
@@ -87,7 +90,7 @@ function createPullProgress(terminal: Terminal, json: boolean): PullProgress {
       [Symbol.dispose]: () => undefined,
     };
   }
-  const line = createLogUpdate(terminal.stderr as NodeJS.WriteStream);
+  const line = createLogUpdate(terminal.stderr);
   const isTerminal = terminal.stderr.isTTY === true;
   let last = "";
   return {
@@ -98,7 +101,9 @@ function createPullProgress(terminal: Terminal, json: boolean): PullProgress {
       last = text;
     },
     [Symbol.dispose]: () => {
-      if (isTerminal) line.clear();
+      if (!isTerminal) return;
+      line.clear();
+      line.done();
     },
   };
 }
@@ -161,15 +166,15 @@ async function convert(
   { terminal, signal }: CommandContext,
 ): Promise<void> {
   const { from, to, profile, precision } = options;
-  const line = createLogUpdate(terminal.stderr as NodeJS.WriteStream);
-  const isTerminal = terminal.stderr.isTTY === true;
-  await convertCheckpoint(from, to, {
-    variant: { profile, precision },
-    signal,
-    onProgress: (group, written, total) => {
-      if (isTerminal) line(`${group}: ${Math.floor((100 * written) / total)} %`);
-    },
-  });
-  if (isTerminal) line.clear();
-  terminal.stdout.write(`${to}\n`);
+  {
+    using progress = createProgress({ terminal, json: options.json ?? false, signal });
+    await convertCheckpoint(from, to, {
+      variant: { profile, precision },
+      signal,
+      onProgress: (network, bytesDone, bytesTotal) =>
+        progress.report({ type: "graph", network, bytesDone, bytesTotal }),
+    });
+  }
+  const done = JSON.stringify({ type: "done", output: to });
+  terminal.stdout.write(`${options.json === true ? done : to}\n`);
 }

@@ -16,7 +16,7 @@ export interface ChunkConditioning {
  * Normalises aligned faces to [-1, 1].
  * @param faces one `[3, R, R]` uint8 each.
  */
-export function normalizePixels(faces: readonly Uint8Array[]): Float32Array {
+function normalizePixels(faces: readonly Uint8Array[]): Float32Array {
   const size = faces[0]?.length ?? 0;
   const pixels = new Float32Array(faces.length * size);
   for (const [frame, face] of faces.entries()) {
@@ -29,17 +29,13 @@ export function normalizePixels(faces: readonly Uint8Array[]): Float32Array {
 }
 
 /** `pixels * mask` for every frame and colour plane. */
-export function maskPixels(pixels: Float32Array, mask: Float32Array): Float32Array {
+function maskPixels(pixels: Float32Array, mask: Float32Array): Float32Array {
   const plane = mask.length;
   return pixels.map((value, index) => value * (mask[index % plane] as number));
 }
 
 /** The mask at latent size by nearest sampling, as `torch.nn.functional.interpolate` does it. */
-export function latentMask(
-  mask: Float32Array,
-  resolution: number,
-  latentSize: number,
-): Float32Array {
+function latentMask(mask: Float32Array, resolution: number, latentSize: number): Float32Array {
   const scale = resolution / latentSize;
   return Float32Array.from({ length: latentSize * latentSize }, (_, index) => {
     const y = Math.floor(Math.floor(index / latentSize) * scale);

@@ -115,9 +115,8 @@ export class LipSyncRun {
     this.#emit({ type: "stage", stage: "load" });
     const prepared = this.#prepare(reader, features.frames({ signal }), frameCount);
     // Opened while the first frames are being prepared.
-    const model = this.#openModel(scheduler);
-    model.catch(() => undefined);
-    const synced = this.#synchronize(prepared, model);
+    await using model = this.#openModel(scheduler);
+    const synced = this.#synchronize(prepared, model.opened);
     let frames = 0;
     for await (const item of prefetch(synced, info.framesPerChunk, releaseSynced)) {
       using frame = item.frame;
@@ -146,13 +145,29 @@ export class LipSyncRun {
     };
   }
 
-  async #openModel(scheduler: Scheduler): Promise<DiffusionModel> {
+  /**
+   * The networks belong to the engine; disposing this ends the opening of those that are not open
+   * yet, so that the engine's next run never waits for an attempt that ends with this run's abort.
+   */
+  #openModel(scheduler: Scheduler): { opened: Promise<DiffusionModel> } & AsyncDisposable {
     const { networks } = this.#parts;
-    const signal = this.#signal;
-    const vae = await networks.vae(signal);
-    const predictor = await networks.noisePredictor(this.#settings.deepCache, signal);
-    this.#emit({ type: "stage", stage: "frames" });
-    return { scheduler, vae, predictor };
+    const stop = new AbortController();
+    const signal = AbortSignal.any([this.#signal, stop.signal]);
+    const open = async (): Promise<DiffusionModel> => {
+      const vae = await networks.vae(signal);
+      const predictor = await networks.noisePredictor(this.#settings.deepCache, signal);
+      this.#emit({ type: "stage", stage: "frames" });
+      return { scheduler, vae, predictor };
+    };
+    const opened = open();
+    const settled = Promise.allSettled([opened]);
+    return {
+      opened,
+      async [Symbol.asyncDispose]() {
+        stop.abort();
+        await settled;
+      },
+    };
   }
 
   /** Chunks of prepared frames, one chunk ahead of the model. */

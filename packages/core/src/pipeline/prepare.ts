@@ -125,18 +125,28 @@ class FaceLocator {
     const { detector, requireFaces, signal } = this.#options;
     const image = await frame.toRgb();
     const [face] = await detector.detect(image, frame.index, { signal });
-    if (face === undefined && requireFaces) {
+    const matrix = face === undefined ? undefined : this.#transformOf(face.points);
+    if (matrix === undefined && requireFaces) {
       throw new LatentSyncError(
         "no_face",
         `No face was found in frame ${frame.index} of the video.`,
         {
-          hint: "Without --compat such frames pass through unchanged.",
+          hint: 'Such frames pass through unchanged with framesWithoutFace "pass", that is, without --compat.',
         },
       );
     }
-    const matrix = face === undefined ? undefined : this.#transform.next(wholePixels(face.points));
     this.#matrices.push(matrix);
     return matrix === undefined ? {} : { matrix, image };
+  }
+
+  /** `undefined` for points that no face has: a degenerate detection counts as none. */
+  #transformOf(points: AlignmentPoints): AffineMatrix | undefined {
+    try {
+      return this.#transform.next(wholePixels(points));
+    } catch (error) {
+      if (LatentSyncError.is(error) && error.code === "no_face") return undefined;
+      throw error;
+    }
   }
 }
 

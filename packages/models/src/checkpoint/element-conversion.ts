@@ -1,3 +1,4 @@
+import { fromFloat16Bits } from "../graph/half.ts";
 import type { CheckpointDtype } from "./tensor-source.ts";
 
 /** Bytes of one element. */
@@ -11,33 +12,6 @@ export const DTYPE_BYTES: Readonly<Record<CheckpointDtype, number>> = {
   uint8: 1,
   bool: 1,
 };
-
-let halfTable: Float32Array | undefined;
-
-/** The float32 of each of the 65,536 half precision bit patterns, made at first use. */
-function halfValues(): Float32Array {
-  if (halfTable !== undefined) return halfTable;
-  const table = new Float32Array(65_536);
-  for (let bits = 0; bits < 65_536; bits++) {
-    const sign = bits & 0x8000 ? -1 : 1;
-    const exponent = (bits >> 10) & 31;
-    const fraction = bits & 1023;
-    if (exponent === 31) table[bits] = fraction === 0 ? sign * Infinity : Number.NaN;
-    else if (exponent === 0) table[bits] = sign * fraction * 2 ** -24;
-    else table[bits] = sign * (1024 + fraction) * 2 ** (exponent - 25);
-  }
-  halfTable = table;
-  return table;
-}
-
-function fromHalf(bits: Uint16Array): Float32Array {
-  const table = halfValues();
-  const values = new Float32Array(bits.length);
-  for (let index = 0; index < bits.length; index++) {
-    values[index] = table[bits[index] as number] as number;
-  }
-  return values;
-}
 
 function fromBrainFloat(bits: Uint16Array): Float32Array {
   const words = new Uint32Array(bits.length);
@@ -54,7 +28,7 @@ export function toFloat32(buffer: ArrayBuffer, dtype: CheckpointDtype): Float32A
     case "float32":
       return new Float32Array(buffer);
     case "float16":
-      return fromHalf(new Uint16Array(buffer));
+      return fromFloat16Bits(new Uint16Array(buffer));
     case "bfloat16":
       return fromBrainFloat(new Uint16Array(buffer));
     case "float64":

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { LatentSyncError, type NoiseScheduleConfig } from "@ls/core";
+import { LatentSyncError, type NoiseScheduleConfig, Resources } from "@ls/core";
 import { hashFile } from "../cache/file-hash.ts";
 import { openDiffusersFolder } from "./diffusers-folder.ts";
 import { readTextFile } from "./json-file.ts";
@@ -31,20 +31,6 @@ export interface OpenModelOptions {
   /** The cache folder, where hashes of large files are remembered; the default one if not given. */
   readonly cacheFolder?: string;
   readonly signal?: AbortSignal;
-}
-
-/** Collects what must be closed if a later step fails, and at the end. */
-class Resources implements AsyncDisposable {
-  readonly #items: AsyncDisposable[] = [];
-
-  use<T extends AsyncDisposable>(item: T): T {
-    this.#items.push(item);
-    return item;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#items.splice(0).map((item) => item[Symbol.asyncDispose]()));
-  }
 }
 
 /** The UNet's tensors: under `state_dict` as the official trainer saves them, or bare. */

@@ -61,6 +61,8 @@ export function formatUNetConfig(config: UNetConfig): string {
       out_channels: model.outChannels,
       sample_size: model.sampleSize,
       resnet_time_scale_shift: model.resnetTimeScaleShift,
+      use_linear_projection: model.useLinearProjection,
+      use_inflated_groupnorm: model.useInflatedGroupnorm,
       use_motion_module: model.useMotionModule,
       motion_module_resolutions: model.motionModuleResolutions,
       motion_module_mid_block: model.motionModuleMidBlock,

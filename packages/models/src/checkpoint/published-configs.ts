@@ -30,6 +30,8 @@ const MODEL: UNetModelConfig = {
   outChannels: 4,
   sampleSize: 64,
   resnetTimeScaleShift: "default",
+  useLinearProjection: false,
+  useInflatedGroupnorm: false,
   useMotionModule: true,
   motionModuleResolutions: [1, 2, 4, 8],
   motionModuleMidBlock: false,

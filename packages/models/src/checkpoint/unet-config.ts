@@ -89,8 +89,12 @@ export interface UNetModelConfig {
   readonly outChannels: number;
   /** `sample_size`: side of the latents in training; inference takes any. */
   readonly sampleSize: number;
-  /** `resnet_time_scale_shift` */
-  readonly resnetTimeScaleShift: "default";
+  /** `resnet_time_scale_shift`: whether the time is added, or scales and shifts. */
+  readonly resnetTimeScaleShift: "default" | "scale_shift";
+  /** `use_linear_projection`: transformers' projections are linear layers, not convolutions. */
+  readonly useLinearProjection: boolean;
+  /** `use_inflated_groupnorm`: resnets' norms are taken per frame, not over all frames. */
+  readonly useInflatedGroupnorm: boolean;
   /** `use_motion_module` */
   readonly useMotionModule: boolean;
   /**
@@ -143,17 +147,10 @@ function parseHeads(section: ConfigSection, blocks: number): readonly number[] {
   return Array.from({ length: blocks }, () => section.integer(key, { fallback: 8 }));
 }
 
-/** Keys that the official class takes and no published file sets: only their defaults are built. */
+/** Keys that the official class takes and never reads, and those with which it cannot run. */
 function refuseVariants(section: ConfigSection): void {
-  for (const key of [
-    "only_cross_attention",
-    "dual_cross_attention",
-    "use_linear_projection",
-    "upcast_attention",
-    "use_inflated_groupnorm",
-  ]) {
-    section.only(key, false);
-  }
+  section.ignore("only_cross_attention", "upcast_attention");
+  section.only("dual_cross_attention", false);
   section.only("class_embed_type", null);
   section.only("num_class_embeds", null);
 }
@@ -230,7 +227,13 @@ function parseModel(section: ConfigSection, file: string): UNetModelConfig {
     normNumGroups: section.integer("norm_num_groups", { fallback: 32 }),
     outChannels: section.integer("out_channels", { fallback: 4 }),
     sampleSize: section.integer("sample_size", { fallback: 64 }),
-    resnetTimeScaleShift: section.choice("resnet_time_scale_shift", ["default"], "default"),
+    resnetTimeScaleShift: section.choice(
+      "resnet_time_scale_shift",
+      ["default", "scale_shift"],
+      "default",
+    ),
+    useLinearProjection: section.boolean("use_linear_projection", false),
+    useInflatedGroupnorm: section.boolean("use_inflated_groupnorm", false),
     ...motion,
   };
   section.refuseUnknown();
@@ -238,12 +241,12 @@ function parseModel(section: ConfigSection, file: string): UNetModelConfig {
   return config;
 }
 
-/** Widths that do not divide give a network that cannot run; say so before any weight is read. */
+/** Widths that do not fit give a network that cannot run; say so before any weight is read. */
 function checkWidths(model: UNetModelConfig, file: string): void {
-  const complain = (channels: number, what: string, divisor: number): never => {
+  const complain = (channels: number, what: string): never => {
     throw new LatentSyncError(
       "invalid_model",
-      `${file}: "model.block_out_channels" has ${channels}, which ${what} ${divisor} does not divide.`,
+      `${file}: "model.block_out_channels" has ${channels}, which ${what}.`,
       { hint: "Use the configuration that was published with the checkpoint." },
     );
   };
@@ -251,12 +254,13 @@ function checkWidths(model: UNetModelConfig, file: string): void {
   for (const [index, channels] of model.blockOutChannels.entries()) {
     const heads = model.attentionHeadDim[index] ?? 1;
     if (channels % model.normNumGroups !== 0) {
-      complain(channels, "norm_num_groups", model.normNumGroups);
+      complain(channels, `norm_num_groups ${model.normNumGroups} does not divide`);
     }
-    if (channels % heads !== 0) complain(channels, "attention_head_dim", heads);
-    const motionDivisor = motion.numAttentionHeads * motion.temporalAttentionDimDiv;
-    if (model.useMotionModule && channels % motionDivisor !== 0) {
-      complain(channels, "the motion modules' heads times dim_div,", motionDivisor);
+    // What heads leave over is dropped by the projections, as in the official class.
+    if (channels < heads) complain(channels, `is fewer than attention_head_dim ${heads}`);
+    const divisor = motion.numAttentionHeads * motion.temporalAttentionDimDiv;
+    if (model.useMotionModule && channels < divisor) {
+      complain(channels, `is fewer than the motion modules' heads times dim_div, ${divisor}`);
     }
   }
 }

@@ -10,18 +10,30 @@ export function toFloat16Bits(values: Float32Array): Uint16Array {
 
 /** Widens half precision bits; exact. */
 export function fromFloat16Bits(halves: Uint16Array): Float32Array {
+  const table = halfValues();
   const result = new Float32Array(halves.length);
   for (let index = 0; index < halves.length; index++) {
-    const half = halves[index] as number;
-    const exponent = (half >> 10) & 0x1f;
-    const fraction = half & 0x3ff;
-    let value: number;
-    if (exponent === 0x1f) value = fraction === 0 ? Number.POSITIVE_INFINITY : Number.NaN;
-    else if (exponent === 0) value = fraction * 2 ** -24;
-    else value = (1 + fraction / 1024) * 2 ** (exponent - 15);
-    result[index] = half & 0x8000 ? -value : value;
+    result[index] = table[halves[index] as number] as number;
   }
   return result;
+}
+
+let halfTable: Float32Array | undefined;
+
+/** The float32 of each of the 65,536 bit patterns, made at first use: whole checkpoints are widened. */
+function halfValues(): Float32Array {
+  if (halfTable !== undefined) return halfTable;
+  halfTable = Float32Array.from({ length: 65_536 }, (_, bits) => halfValue(bits));
+  return halfTable;
+}
+
+function halfValue(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 0x1f;
+  const fraction = bits & 0x3ff;
+  if (exponent === 0x1f) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
 function halfBits(bits: number): number {

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import type { GraphRequest, GraphSource, LatentSyncModel, ModelInfo } from "@ls/core";
-import { GraphCache } from "../cache/index.ts";
+import type { GraphCache } from "../cache/index.ts";
 import type { ModelCheckpoint } from "../checkpoint/model-checkpoint.ts";
 import { type NamedGraph, writeGraphs } from "../graph/index.ts";
 import { encodeModel, type TensorLocation } from "../graph/model-proto.ts";
@@ -61,11 +61,17 @@ export class CheckpointModel implements LatentSyncModel, AsyncDisposable {
 }
 
 /**
- * Hash of the graphs' structure and of the checkpoint they take their weights from. Any change of
- * a builder changes the structure, so that a cache never serves graphs of another version.
+ * Raised when builders write other weights into a graph of the same structure: the content hash
+ * sees the structure by itself.
+ */
+const WEIGHTS_VERSION = 1;
+
+/**
+ * Hash of the graphs' structure and of the checkpoint they take their weights from, so that a cache
+ * never serves the graphs of another checkpoint or of another version of the builders.
  */
 function contentHash(graphs: readonly NamedGraph[], checkpointHash: string): string {
-  const hash = createHash("sha256").update(checkpointHash);
+  const hash = createHash("sha256").update(`${WEIGHTS_VERSION} ${checkpointHash}`);
   const nowhere: TensorLocation = { file: "", offset: 0, length: 0 };
   for (const { graph } of graphs) {
     const locations = new Map([...graph.initializers.keys()].map((name) => [name, nowhere]));

@@ -1,5 +1,5 @@
 /** A folder of finished graphs, for machines that should neither convert nor hold the checkpoint. */
-import { readFile, stat } from "node:fs/promises";
+import { readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import {
   type GraphRequest,
@@ -116,26 +116,43 @@ export interface ConvertOptions {
 }
 
 /**
- * Writes all graphs of a checkpoint into a folder. The manifest comes last, so that a folder is
- * either whole or not a model.
+ * Writes all graphs of a checkpoint into a folder. They are built beside their place and the
+ * manifest comes last, so that a folder is either whole or as it was.
  * @throws LatentSyncError `disk_full`, `io` or `invalid_model`; the signal's reason.
  */
 export async function convertModel(options: ConvertOptions): Promise<void> {
   const { checkpoint, info, folder, variant, onProgress, signal } = options;
   const others = await otherVariants(folder, info, variant);
-  for (const group of GRAPH_GROUPS) {
-    await writeGraphs({
-      graphs: buildGroup(group, checkpoint, info, variant),
-      directory: join(folder, variantFolder(variant), group),
-      dataFileName: `${group}.onnx.data`,
-      ...(signal === undefined ? {} : { signal }),
-      onProgress: (written, total) => onProgress?.(group, written, total),
-    });
+  const finished = join(folder, variantFolder(variant));
+  const unfinished = `${finished}.${process.pid}.tmp`;
+  try {
+    for (const group of GRAPH_GROUPS) {
+      await writeGraphs({
+        graphs: buildGroup(group, checkpoint, info, variant),
+        directory: join(unfinished, group),
+        dataFileName: `${group}.onnx.data`,
+        ...(signal === undefined ? {} : { signal }),
+        onProgress: (written, total) => onProgress?.(group, written, total),
+      });
+    }
+    await replaceFolder(unfinished, finished);
+  } catch (error) {
+    await rm(unfinished, { recursive: true, force: true }).catch(() => undefined);
+    throw error;
   }
   const variants = [...others, variant];
   const manifest: Manifest = { formatVersion: FORMAT_VERSION, info, variants };
   const text = `${JSON.stringify(manifest, undefined, 2)}\n`;
   await writeAtomically(join(folder, MANIFEST), (sink) => sink.write(Buffer.from(text)));
+}
+
+async function replaceFolder(from: string, to: string): Promise<void> {
+  try {
+    await rm(to, { recursive: true, force: true });
+    await rename(from, to);
+  } catch (error) {
+    throw toFileError(error, to);
+  }
 }
 
 /** Variants that are in the folder already. @throws LatentSyncError if they are of another model. */

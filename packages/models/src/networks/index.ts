@@ -1,10 +1,4 @@
 export type { BuildOptions } from "./build-options.ts";
-export {
-  buildUNet,
-  expectedUNetTensors,
-  type UNetKind,
-  type UNetNetworkConfig,
-  type UNetOptions,
-} from "./unet.ts";
+export { buildUNet, expectedUNetTensors, type UNetKind, type UNetOptions } from "./unet.ts";
 export { buildVaeDecoder, buildVaeEncoder, expectedVaeTensors, type VaeOptions } from "./vae.ts";
 export { buildWhisperEncoder, expectedWhisperTensors } from "./whisper.ts";

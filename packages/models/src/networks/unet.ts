@@ -24,15 +24,6 @@ import { type UNetBlock, downBlock, midBlock, unetLayer, upBlock } from "./unet-
 
 export type UNetKind = "unet" | "unet_deepcache_full" | "unet_deepcache_shallow";
 
-/** The configuration, with variants of the official class that its parser may or may not allow. */
-export interface UNetNetworkConfig extends Omit<UNetModelConfig, "resnetTimeScaleShift"> {
-  readonly resnetTimeScaleShift: "default" | "scale_shift";
-  /** `use_linear_projection`: transformers' projections are linear layers. False if not given. */
-  readonly useLinearProjection?: boolean;
-  /** `use_inflated_groupnorm`: resnets' norms are taken per frame. False if not given. */
-  readonly useInflatedGroupnorm?: boolean;
-}
-
 export interface UNetOptions extends BuildOptions {
   /** `unet` if not given. */
   readonly kind?: UNetKind;
@@ -59,7 +50,7 @@ const TIME_FACTOR = 4;
  *   `invalid_argument` for sizes that cannot be.
  */
 export function buildUNet(
-  config: UNetNetworkConfig,
+  config: UNetModelConfig,
   source: TensorSource | undefined,
   options: UNetOptions,
 ): Graph {
@@ -83,7 +74,7 @@ export function buildUNet(
 
 /** Every tensor that a checkpoint of this configuration holds, with its shape. */
 export function expectedUNetTensors(
-  config: UNetNetworkConfig,
+  config: UNetModelConfig,
 ): ReadonlyMap<string, readonly number[]> {
   // Any size will do: weights do not depend on it.
   const resolution = 8 * 2 ** Math.max(config.blockOutChannels.length, 4);
@@ -93,7 +84,7 @@ export function expectedUNetTensors(
   return net.weights.declared;
 }
 
-function checkOptions(config: UNetNetworkConfig, options: UNetOptions): void {
+function checkOptions(config: UNetModelConfig, options: UNetOptions): void {
   checkPositive("batch", options.batch);
   checkPositive("frames", options.frames);
   checkPositive("audioTokens", options.audioTokens);
@@ -118,7 +109,7 @@ function checkOptions(config: UNetNetworkConfig, options: UNetOptions): void {
 
 class UNet {
   readonly #net: Network;
-  readonly #config: UNetNetworkConfig;
+  readonly #config: UNetModelConfig;
   readonly #size: number;
   readonly #dims: readonly [batch: Dimension, frames: Dimension, images: Dimension];
   readonly #sample: Value;
@@ -126,7 +117,7 @@ class UNet {
   readonly #audio: AudioTokens | undefined;
   #deepFeatures: FeatureMap | undefined;
 
-  constructor(net: Network, config: UNetNetworkConfig, options: UNetOptions) {
+  constructor(net: Network, config: UNetModelConfig, options: UNetOptions) {
     this.#net = net;
     this.#config = config;
     this.#size = latentSize(options.resolution);
@@ -224,7 +215,7 @@ class UNet {
     return {
       groups: config.normNumGroups,
       epsilon: config.normEps,
-      acrossFrames: config.useInflatedGroupnorm !== true,
+      acrossFrames: !config.useInflatedGroupnorm,
       time: { value: net.emit.silu(net, embedding), width },
       timeScaleShift: config.resnetTimeScaleShift,
     };
@@ -312,7 +303,7 @@ class UNet {
     return {
       heads: config.attentionHeadDim[index] as number,
       groups: config.normNumGroups,
-      linearProjection: config.useLinearProjection ?? false,
+      linearProjection: config.useLinearProjection,
       ...(this.#audio === undefined ? {} : { audio: this.#audio }),
     };
   }

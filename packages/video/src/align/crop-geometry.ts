@@ -103,7 +103,7 @@ export function invertAffine(matrix: AffineMatrix): AffineMatrix {
  * Every pixel that the crop samples or the paste changes, with at least one pixel more on the left
  * and top and two on the right and bottom; not clipped to a frame.
  */
-export function faceBounds(matrix: AffineMatrix, crop: CropSize): Bounds {
+function faceBounds(matrix: AffineMatrix, crop: CropSize): Bounds {
   const [a, b, tx, c, d, ty] = invertAffine(matrix);
   // Bilinear sampling reaches one pixel past the crop's outermost centres.
   const corners: readonly (readonly [number, number])[] = [

@@ -2,7 +2,7 @@
  * From three points of a face to the similarity that brings them onto the template.
  * After `transformation_from_points` of `latentsync/utils/affine_transform.py`
  * (bytedance/LatentSync a229c39). Intended differences: double precision and a closed form in place
- * of the singular value decomposition; points without a unique similarity are refused.
+ * of the singular value decomposition; points that fit every rotation alike are refused.
  */
 import {
   type AffineMatrix,
@@ -13,8 +13,10 @@ import {
 } from "@ls/core";
 import { faceTemplate } from "./crop-geometry.ts";
 
-/** Twice the triangle's area over the sum of its squared centred coordinates. */
-const SMALLEST_TRIANGLE = 1e-6;
+/** In pixels; below it the three points are one. */
+const SMALLEST_DEVIATION = 1e-6;
+/** Of normalised points: below it no rotation is better than another. */
+const SMALLEST_CORRELATION = 1e-6;
 const PREVIOUS_SHARE = 0.2;
 
 interface NormalisedPoints {
@@ -48,24 +50,14 @@ function describe(points: AlignmentPoints): string {
 }
 
 function checkPoints(points: AlignmentPoints): void {
-  if (points.length !== 3 || !points.every((p) => p.length === 2 && p.every(Number.isFinite))) {
-    throw new LatentSyncError(
-      "invalid_argument",
-      `Face transform: expected three points of two finite numbers, got ${describe(points)}.`,
-      { hint: "Pass the centres of the two brows and of the nose, in pixels." },
-    );
-  }
-  const [p, q, r] = points;
-  const area = Math.abs((q[0] - p[0]) * (r[1] - p[1]) - (r[0] - p[0]) * (q[1] - p[1]));
-  const { deviation } = normalise(points);
-  if (!(area > SMALLEST_TRIANGLE * 5 * deviation ** 2)) {
-    throw new LatentSyncError(
-      "no_face",
-      `Face transform: the two brows and the nose must form a triangle, got ${describe(points)}, ` +
-        `which coincide or lie on one line.`,
-      { hint: "Skip this frame or correct its landmarks." },
-    );
-  }
+  const finite = points.every((point) => point.every(Number.isFinite));
+  if (finite && normalise(points).deviation > SMALLEST_DEVIATION) return;
+  const what = finite ? "coincide" : "are not finite";
+  throw new LatentSyncError(
+    "no_face",
+    `Face transform: the two brows and the nose ${what}: ${describe(points)}.`,
+    { hint: "Skip this frame or correct its landmarks." },
+  );
 }
 
 /** Cosine and sine of the rotation that brings `from` nearest to `to`, never a reflection. */
@@ -78,7 +70,7 @@ function bestRotation(from: AlignmentPoints, to: AlignmentPoints): readonly [num
     sine += x * targetY - y * targetX;
   }
   const length = Math.hypot(cosine, sine);
-  if (!(length > SMALLEST_TRIANGLE)) {
+  if (!(length > SMALLEST_CORRELATION)) {
     throw new LatentSyncError(
       "no_face",
       `Face transform: no rotation fits the points better than another (normalised ` +

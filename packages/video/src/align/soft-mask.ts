@@ -270,7 +270,7 @@ export class SoftMaskBuilder {
   /**
    * The soft mask over `patch`.
    * @param matrix from the frame to the crop
-   * @param bounds `faceBounds` of the matrix, by which the frame's edges are told
+   * @param bounds the pixels that the crop touches, not clipped: they tell which edges are the frame's
    */
   build(patch: Rectangle, matrix: AffineMatrix, crop: CropSize, bounds: Bounds): SoftMask {
     const { width, height } = patch;

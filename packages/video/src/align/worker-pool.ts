@@ -139,7 +139,8 @@ export class WorkerPool<Request, Reply> implements AsyncDisposable {
   #release(seat: Seat<Request, Reply>): Job<Request, Reply> | undefined {
     const job = seat.job;
     seat.job = undefined;
-    seat.worker.unref();
+    // Disposal waits for the end of the thread, which holds the process until then.
+    if (!this.#disposed) seat.worker.unref();
     return job;
   }
 

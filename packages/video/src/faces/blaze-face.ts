@@ -88,7 +88,7 @@ function decodeAnchor(
 }
 
 /** Intersection over union of two detections. */
-export function overlap(a: BlazeFaceDetection, b: BlazeFaceDetection): number {
+function overlap(a: BlazeFaceDetection, b: BlazeFaceDetection): number {
   const width = Math.min(a.right, b.right) - Math.max(a.left, b.left);
   const height = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
   if (width <= 0 || height <= 0) return 0;

@@ -11,7 +11,8 @@ export interface MediaPipeWorkerData {
 }
 
 export interface DetectRequest {
-  readonly image: RgbImage;
+  /** Its buffer is transferred. */
+  readonly image: RgbImage & { readonly data: Uint8Array<ArrayBuffer> };
   readonly frameIndex: number;
 }
 
@@ -26,5 +27,10 @@ export interface MediaPipeFailure {
 
 export type MediaPipeReply =
   | { readonly kind: "ready"; readonly backend: string }
-  | { readonly kind: "faces"; readonly faces: readonly Face[] }
+  | {
+      readonly kind: "faces";
+      readonly faces: readonly Face[];
+      /** The request's pixels, moved back so that the next request can use their memory. */
+      readonly pixels: ArrayBuffer;
+    }
   | MediaPipeFailure;

@@ -104,6 +104,8 @@ class FaceWorker implements AsyncDisposable {
   readonly ready: Promise<Extract<MediaPipeReply, { kind: "ready" }>>;
   readonly #worker: Worker;
   #waiting: PromiseWithResolvers<MediaPipeReply> | undefined;
+  /** Pixels that came back: fresh ones for every frame of 1080p are 6 MB to collect. */
+  #spare: ArrayBuffer | undefined;
   #ended: LatentSyncError | undefined;
 
   constructor(data: MediaPipeWorkerData) {
@@ -119,12 +121,24 @@ class FaceWorker implements AsyncDisposable {
   }
 
   async detect(image: RgbImage, frameIndex: number): Promise<readonly Face[]> {
-    const copy = new Uint8Array(image.data);
+    const copy = this.#copyOf(image.data);
     const { width, height } = image;
     const request: DetectRequest = { image: { width, height, data: copy }, frameIndex };
     const reply = this.#reply("faces");
     if (this.#ended === undefined) this.#worker.postMessage(request, [copy.buffer]);
-    return (await reply).faces;
+    const { faces, pixels } = await reply;
+    this.#spare = pixels;
+    return faces;
+  }
+
+  /** A copy to move to the worker, in the memory of the one before where that fits. */
+  #copyOf(data: Uint8Array): Uint8Array<ArrayBuffer> {
+    const spare = this.#spare?.byteLength === data.length ? this.#spare : undefined;
+    this.#spare = undefined;
+    if (spare === undefined) return new Uint8Array(data);
+    const copy = new Uint8Array(spare);
+    copy.set(data);
+    return copy;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -150,7 +164,8 @@ class FaceWorker implements AsyncDisposable {
       return reply as Extract<MediaPipeReply, { kind: K }>;
     } finally {
       this.#waiting = undefined;
-      this.#worker.unref();
+      // Whoever waits for the end of the thread needs it to hold the process until then.
+      if (this.#ended === undefined) this.#worker.unref();
     }
   }
 

@@ -25,18 +25,21 @@ function describeFailure(error: unknown): MediaPipeFailure {
 async function serve(): Promise<void> {
   const port = parentPort;
   if (port === null) throw new Error("This file is the entry of a worker thread.");
-  const reply = (message: MediaPipeReply): void => port.postMessage(message);
+  const reply = (message: MediaPipeReply, transfer: ArrayBuffer[] = []): void =>
+    port.postMessage(message, transfer);
   try {
     const { backend, modelFolder, finder } = workerData as MediaPipeWorkerData;
     const tensorflow = await loadTensorFlow(backend);
     const faces = await FaceFinder.load(tensorflow, modelFolder ?? packagedModelFolder(), finder);
     port.on("message", ({ image, frameIndex }: DetectRequest) => {
       try {
-        const found = faces.find(image, frameIndex);
-        reply({
-          kind: "faces",
-          faces: found.map(({ box, score, points }) => ({ box, score, points })),
-        });
+        const found = faces.find(image, frameIndex).map(({ box, score, points }) => ({
+          box,
+          score,
+          points,
+        }));
+        const pixels = image.data.buffer;
+        reply({ kind: "faces", faces: found, pixels }, [pixels]);
       } catch (error) {
         reply(describeFailure(error));
       }

@@ -1,5 +1,6 @@
 /** Still images, through sharp: lossless, and as 8-bit RGB on both sides. */
-import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { LatentSyncError, type RgbImage } from "@ls/core";
 import sharp from "sharp";
@@ -48,16 +49,12 @@ export async function writePng(path: string, image: RgbImage): Promise<void> {
     .png({ compressionLevel: 2 })
     .toBuffer();
   const target = resolve(path);
+  const temporary = join(dirname(target), `.${basename(target)}-${randomUUID()}`);
   try {
-    const folder = await mkdtemp(join(dirname(target), `.${basename(target)}-`));
-    try {
-      const temporary = join(folder, basename(target));
-      await writeFile(temporary, png);
-      await rename(temporary, target);
-    } finally {
-      await rm(folder, { recursive: true, force: true });
-    }
+    await writeFile(temporary, png, { flag: "wx" });
+    await rename(temporary, target);
   } catch (error) {
+    await rm(temporary, { force: true });
     throw fileError(error, `Cannot write ${path}`);
   }
 }

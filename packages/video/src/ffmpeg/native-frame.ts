@@ -67,7 +67,10 @@ export interface Plane extends PlaneLayout {
   readonly rows: number;
 }
 
-/** The planes of a frame. The buffers are views: they must not outlive the frame. */
+/**
+ * The planes of a frame. The buffers are views, which hold the picture's memory until they are
+ * collected, even past `free()`: do without them where there is another way.
+ */
 export function framePlanes(frame: Frame): readonly Plane[] {
   const data = frame.data;
   const strides = frame.linesize;
@@ -197,6 +200,10 @@ export async function convertAreaToRgb(
 
 /** Copies `region` of an RGB24 frame to a packed array. */
 export function packRgb(frame: Frame, region: Rectangle): Uint8Array {
+  if (region.width === frame.width && region.height === frame.height) {
+    const { buffer, byteOffset, length } = frame.toBuffer();
+    return new Uint8Array(buffer, byteOffset, length);
+  }
   const plane = framePlanes(frame)[0] as Plane;
   const rowBytes = region.width * 3;
   const packed = new Uint8Array(rowBytes * region.height);
