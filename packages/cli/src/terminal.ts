@@ -27,6 +27,9 @@ export interface Complaint {
 
 const oneLine = (text: string): string => text.trim().replaceAll(/\s*\n\s*/g, " ");
 
+/** One line, but for lists, whose lines are indented by two. */
+const withLists = (text: string): string => text.trim().replaceAll(/\s*\n(?! {2}\S)\s*/g, " ");
+
 /** What a person or a program should be told of an error. */
 export function describeError(error: unknown): Complaint {
   const message = oneLine(error instanceof Error ? error.message : String(error));
@@ -39,7 +42,10 @@ export function describeError(error: unknown): Complaint {
   return { code: "internal", message, hint };
 }
 
-/** One line for what went wrong, one for what to do; the stack only when it was asked for. */
+/**
+ * One line for what went wrong, with the lists that belong to it, and one for what to do; the stack
+ * only when it was asked for.
+ */
 export function formatError(error: unknown, terminal: Terminal, debug: boolean): string {
   const label = paint(terminal.stderr, "red", "error:");
   if (debug) {
@@ -48,7 +54,8 @@ export function formatError(error: unknown, terminal: Terminal, debug: boolean):
       error instanceof Error && error.cause !== undefined ? `\n${formatCause(error.cause)}` : "";
     return `${label} ${stack}${cause}`;
   }
-  const { message, hint } = describeError(error);
+  const { message: oneLiner, hint } = describeError(error);
+  const message = LatentSyncError.is(error) ? withLists(error.message) : oneLiner;
   return hint === undefined ? `${label} ${message}` : `${label} ${message}\n${hint}`;
 }
 

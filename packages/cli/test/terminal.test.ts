@@ -78,6 +78,17 @@ describe("errors", () => {
     );
   });
 
+  it("keep the lines of a list", () => {
+    const listed = new LatentSyncError(
+      "invalid_model",
+      "x.pt is\nwrong.\n  missing: a\n  extra: b",
+    );
+    expect(formatError(listed, fakeTerminal(), false)).toBe(
+      "error: x.pt is wrong.\n  missing: a\n  extra: b",
+    );
+    expect(describeError(listed).message).toBe("x.pt is wrong. missing: a extra: b");
+  });
+
   it("show the stack and the cause when asked to", () => {
     const wrapped = new LatentSyncError("io", "outer", { cause: error });
     const shown = formatError(wrapped, fakeTerminal(), true);

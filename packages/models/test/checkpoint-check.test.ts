@@ -29,13 +29,26 @@ describe("checkTensors", () => {
       checkTensors(createRandomTensors(actual), expected, { what: "x.pt" });
     });
     expect(error.code).toBe("invalid_model");
-    expect(error.message).toContain("x.pt does not fit");
+    expect(error.message).toMatch(
+      /^x.pt does not fit its configuration. It looks like .*\n {2}missing/,
+    );
     expect(error.message).toContain("missing (2): down_blocks.0.attentions");
     expect(error.message).toContain("unexpected (20): extra.0,");
     expect(error.message).toContain("and 12 more");
     expect(error.message).toContain("is [320, 9, 3, 3] and not [320, 13, 3, 3]");
     expect(error.message).toContain("looks like Stable Diffusion 1.5 for inpainting");
     expect(error.message).toContain("configuration is for LatentSync 1.5 or 1.6");
+  });
+
+  it("names no version where both sides look alike", () => {
+    const actual = new Map([...expected, ["down_blocks.0.motion_modules.0.x", [2]]] as const);
+    const error = thrown(() => {
+      checkTensors(createRandomTensors(actual), expected);
+    });
+    expect(error.message).toBe(
+      "The checkpoint does not fit its configuration." +
+        "\n  wrongly shaped (1): down_blocks.0.motion_modules.0.x is [2] and not [1]",
+    );
   });
 
   it.each([

@@ -23,7 +23,7 @@ import {
 } from "../options.ts";
 import { selectRuntime } from "../select-runtime.ts";
 import { formatBytes } from "../terminal.ts";
-import { packageVersion } from "../version.ts";
+import { nativeVersions, packageVersion } from "../version.ts";
 
 const SIZES = ["small", "256", "512"] as const;
 const STAGES: readonly string[] = [...stageNames, "whole"];
@@ -111,7 +111,7 @@ async function bench(options: BenchOptions, context: CommandContext): Promise<vo
     },
   });
   const environment = describeEnvironment({
-    versions: { "latentsync-ts": packageVersion() },
+    versions: { "latentsync-ts": packageVersion(), ...nativeVersions() },
     runtime: `${runtime.name}, ${precision}`,
     model: `${model.info.name}, ${model.info.resolution} pixels`,
     command: `npx latentsync-ts ${process.argv.slice(2).join(" ")}`,

@@ -27,6 +27,22 @@ function sameShape(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((size, axis) => size === b[axis]);
 }
 
+/** Which published version each side looks like, where that tells them apart. */
+function compareVersions(
+  entries: TensorSource["entries"],
+  expected: ReadonlyMap<string, readonly number[]>,
+): string {
+  const actual = describeCheckpoint(entries);
+  const wanted = describeCheckpoint(
+    new Map([...expected].map(([name, shape]) => [name, { shape }])),
+  );
+  if (actual === wanted) return "";
+  return (
+    ` It looks like ${actual ?? "none of the published checkpoints"}; ` +
+    `the configuration is for ${wanted ?? "a network of another kind"}.`
+  );
+}
+
 /**
  * Checks that a checkpoint has exactly the tensors that a network needs.
  * @param expected shapes by name.
@@ -52,18 +68,12 @@ export function checkTensors(
     (name) => !expected.has(name) && !isAllowed(name, allowed),
   );
   if (missing.length + wrong.length + unexpected.length === 0) return;
-  const actual = describeCheckpoint(source.entries);
-  const wanted = describeCheckpoint(
-    new Map([...expected].map(([name, shape]) => [name, { shape }])),
-  );
   throw new LatentSyncError(
     "invalid_model",
-    `${what} does not fit its configuration:` +
+    `${what} does not fit its configuration.${compareVersions(source.entries, expected)}` +
       listSome(missing, "missing") +
       listSome(unexpected, "unexpected") +
-      listSome(wrong, "wrongly shaped") +
-      `\n  It looks like ${actual ?? "none of the published checkpoints"}; ` +
-      `the configuration is for ${wanted ?? "a network of another kind"}.`,
+      listSome(wrong, "wrongly shaped"),
     { hint: "Use checkpoint and configuration of the same version." },
   );
 }

@@ -54,7 +54,7 @@ function currentName(name: string): string {
  * The same tensors under the names that diffusers gives them today; attention weights that are
  * stored as 1x1 convolutions are read as the matrices they are.
  */
-export function withCurrentNames(source: TensorSource): TensorSource {
+function withCurrentNames(source: TensorSource): TensorSource {
   const stored = new Map<string, string>();
   const entries = new Map<string, TensorEntry>();
   for (const [name, entry] of source.entries) {
@@ -82,7 +82,7 @@ async function openWeights(path: string): Promise<TensorSource> {
  * Files of a diffusers folder, the configuration first.
  * @throws LatentSyncError `not_found` that says what was expected.
  */
-export async function listDiffusersFolder(folder: string): Promise<readonly string[]> {
+async function listDiffusersFolder(folder: string): Promise<readonly string[]> {
   const isFolder = await stat(folder).then(
     (stats) => stats.isDirectory(),
     () => false,

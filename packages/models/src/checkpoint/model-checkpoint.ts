@@ -68,7 +68,7 @@ async function openWhisper(
   }
   throw new LatentSyncError(
     "invalid_model",
-    `The UNet's cross_attention_dim is ${width}, but of the Whisper checkpoints ${found.join(" and ")}.`,
+    `The UNet's cross_attention_dim is ${width}, but the Whisper checkpoint ${found.join(" and ")}.`,
     { hint: "Use whisper/tiny.pt for a width of 384 and whisper/small.pt for 768." },
   );
 }

@@ -1,4 +1,4 @@
-import { LatentSyncError, type ModelInfo } from "@ls/core";
+import type { ModelInfo } from "@ls/core";
 import { checkTensors } from "../checkpoint/check-tensors.ts";
 import type { ModelCheckpoint } from "../checkpoint/model-checkpoint.ts";
 import {
@@ -38,14 +38,6 @@ export function describeModel(
  */
 export function checkCheckpoint(checkpoint: ModelCheckpoint): void {
   const { files, unetConfig, unet, vaeConfig, vae, whisperDims, whisper } = checkpoint;
-  if (unetConfig.data.videoFramesPerSecond !== 25 || unetConfig.data.audioSampleRateHz !== 16_000) {
-    throw new LatentSyncError(
-      "unsupported",
-      `The configuration asks for ${unetConfig.data.videoFramesPerSecond} frames per second and ` +
-        `${unetConfig.data.audioSampleRateHz} Hz; LatentSync works at 25 and 16000.`,
-      { hint: "Use the configuration that was published with the checkpoint." },
-    );
-  }
   checkTensors(unet, expectedUNetTensors(unetConfig.model), {
     what: `The UNet's checkpoint ${files.unetPath}`,
   });
