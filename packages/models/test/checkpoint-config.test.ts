@@ -209,7 +209,7 @@ describe("the UNet's configuration", () => {
     [FULL.replace("heads: 2", "heads: 17"), "heads times dim_div, 34"],
     [FULL.replace("Temporal_Self]", "Temporal_Cross]"), "attention_block_types"],
     [FULL.replace("[CrossAttnDownBlock3D, DownBlock3D]", "[DownBlock3D]"), "a list of 2"],
-    [FULL.replace("resolution: 128", "resolution: 130"), "divisible by 64, but is 130"],
+    [FULL.replace("resolution: 128", "resolution: 130"), "divisible by 8, but is 130"],
     [FULL.replace("video_fps: 25", "video_fps: 30"), '"data.video_fps"'],
     [FULL.replace("  act_fn", "  dual_cross_attention: true\n  act_fn"), "dual_cross_attention"],
     [FULL.replace("norm_eps: 1e-5", "norm_eps: .nan"), '"model.norm_eps" must be a number'],

@@ -144,6 +144,22 @@ describe.each(PROFILES)("%s", (profile) => {
     }
   });
 
+  it("nearest upsampling to an odd size", async () => {
+    const [height, width] = [5, 7];
+    const x = randomTensor([2, 3, 3, 4], 1);
+    const { y } = await runImageLayer(profile, x, (net, input) =>
+      net.crop(net.emit.upsample(net, input), { height, width }),
+    );
+    // PyTorch's rule: the pixel under the output's, scaled by the ratio of the sizes.
+    const expected = Float32Array.from({ length: 2 * 3 * height * width }, (_, index) => {
+      const plane = Math.floor(index / (height * width));
+      const row = Math.floor((Math.floor(index / width) % height) * (3 / height));
+      const column = Math.floor((index % width) * (4 / width));
+      return x.data[(plane * 3 + row) * 4 + column]!;
+    });
+    assertClose(y, float32([2, 3, height, width], expected), 0, "odd size");
+  });
+
   it("nearest upsampling by two", async () => {
     const x = randomTensor([2, 3, 4, 2], 5);
     const { y } = await runImageLayer(profile, x, (net, input) => net.emit.upsample(net, input));

@@ -29,7 +29,7 @@ export interface MotionModuleConfig {
 export interface UNetDataConfig {
   /** `num_frames`: frames that are denoised together. */
   readonly numFrames: number;
-  /** `resolution`: side of the square face in pixels, divisible by 64. */
+  /** `resolution`: side of the square face in pixels, divisible by 8. */
   readonly resolution: number;
   /** `audio_sample_rate` in Hz. */
   readonly audioSampleRateHz: number;
@@ -267,10 +267,10 @@ function checkWidths(model: UNetModelConfig, file: string): void {
 
 function parseData(section: ConfigSection, file: string): UNetDataConfig {
   const resolution = section.integer("resolution", { fallback: 256, minimum: 64, maximum: 4096 });
-  if (resolution % 64 !== 0) {
+  if (resolution % 8 !== 0) {
     throw new LatentSyncError(
       "invalid_model",
-      `${file}: "data.resolution" must be divisible by 64, but is ${resolution}.`,
+      `${file}: "data.resolution" must be divisible by 8, but is ${resolution}.`,
       { hint: "Published resolutions are 256 and 512." },
     );
   }

@@ -77,10 +77,10 @@ export function checkPositive(name: string, value: number | undefined): void {
 
 /** Side of the latents. @throws LatentSyncError `invalid_argument` for a resolution that cannot be. */
 export function latentSize(resolution: number): number {
-  if (!Number.isSafeInteger(resolution) || resolution < 64 || resolution % 64 !== 0) {
+  if (!Number.isSafeInteger(resolution) || resolution < 64 || resolution % 8 !== 0) {
     throw new LatentSyncError(
       "invalid_argument",
-      `resolution must be a multiple of 64 pixels, but is ${resolution}.`,
+      `resolution must be a multiple of 8 pixels and at least 64, but is ${resolution}.`,
       { hint: "LatentSync 1.5 is made for 256, 1.6 for 512." },
     );
   }

@@ -86,6 +86,22 @@ export class Network {
     return { ...a, value, channels: a.channels + b.channels };
   }
 
+  /** The rows and columns up to a size; nearest-neighbour sampling to an odd size leaves out the last. */
+  crop(x: FeatureMap, { height, width }: Pick<FeatureMap, "height" | "width">): FeatureMap {
+    if (x.height === height && x.width === width) return x;
+    const first = this.emit.layout.channelAxis === 1 ? 2 : 1;
+    const inputs = [
+      [0, 0],
+      [height, width],
+      [first, first + 1],
+    ] as const;
+    const value = this.graph.op("Slice", [
+      x.value,
+      ...inputs.map((list) => this.graph.integers([...list])),
+    ]);
+    return { ...x, value, height, width };
+  }
+
   /** A number, of the network's element type or another. */
   scalar(value: number, dtype: ElementType = this.dtype): Value {
     const data = Float32Array.of(value);

@@ -111,18 +111,24 @@ export function upBlock(
       if (skip === undefined) throw new Error(`${path} has more layers than there are skips.`);
       hidden = unetLayer(net, net.concatChannels(hidden, skip), block, index);
     }
-    return options.upsample ? upsampler(net, hidden, `${path}.upsamplers.0`, outChannels) : hidden;
+    if (!options.upsample) return hidden;
+    return upsampler(net, hidden, `${path}.upsamplers.0`, outChannels, options.skips.at(-1));
   });
 }
 
-/** Nearest-neighbour upsampling by two and a convolution. */
+/**
+ * Nearest-neighbour upsampling by two and a convolution.
+ * @param size what comes out, if not twice what went in: one less where that had been odd.
+ */
 export function upsampler(
   net: Network,
   x: FeatureMap,
   path: string,
   outChannels: number,
+  size?: Pick<FeatureMap, "height" | "width">,
 ): FeatureMap {
-  return net.convolution(net.emit.upsample(net, x), {
+  const doubled = net.emit.upsample(net, x);
+  return net.convolution(size === undefined ? doubled : net.crop(doubled, size), {
     path: `${path}.conv`,
     inChannels: x.channels,
     outChannels,

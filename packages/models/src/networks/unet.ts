@@ -27,7 +27,7 @@ export type UNetKind = "unet" | "unet_deepcache_full" | "unet_deepcache_shallow"
 export interface UNetOptions extends BuildOptions {
   /** `unet` if not given. */
   readonly kind?: UNetKind;
-  /** Side of the face in pixels, a multiple of 64. */
+  /** Side of the face in pixels, a multiple of 8 and at least 64. */
   readonly resolution: number;
   /** Fixes the batch size; symbolic `batch` if not given. */
   readonly batch?: number;
@@ -88,14 +88,6 @@ function checkOptions(config: UNetModelConfig, options: UNetOptions): void {
   checkPositive("batch", options.batch);
   checkPositive("frames", options.frames);
   checkPositive("audioTokens", options.audioTokens);
-  const size = latentSize(options.resolution);
-  const factor = 2 ** (config.blockOutChannels.length - 1);
-  if (size % factor !== 0) {
-    throw new LatentSyncError(
-      "invalid_argument",
-      `A UNet of ${config.blockOutChannels.length} blocks needs latents divisible by ${factor}, but resolution ${options.resolution} gives ${size}.`,
-    );
-  }
   const { useMotionModule, motionModule } = config;
   const maximum = motionModule.temporalPositionEncodingMaxLen;
   const limited = useMotionModule && motionModule.temporalPositionEncoding;

@@ -16,7 +16,7 @@ import { type ResnetSettings, resnetBlock } from "./resnet.ts";
 import { upsampler } from "./unet-blocks.ts";
 
 export interface VaeOptions extends BuildOptions {
-  /** Side of the image in pixels, a multiple of 64. */
+  /** Side of the image in pixels, a multiple of 8 and at least 64. */
   readonly resolution: number;
   /** Fixes the number of images; symbolic `images` if not given. */
   readonly images?: number;

@@ -143,7 +143,7 @@ export class WeightStore {
 const TILE = 32;
 
 /** Transposes a row-major matrix, tile by tile for the cache's sake. */
-export function transpose(matrix: Float32Array, rows: number, columns: number): Float32Array {
+function transpose(matrix: Float32Array, rows: number, columns: number): Float32Array {
   const result = new Float32Array(matrix.length);
   for (let top = 0; top < rows; top += TILE) {
     const bottom = Math.min(rows, top + TILE);

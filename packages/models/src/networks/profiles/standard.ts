@@ -13,7 +13,7 @@ import type {
 import { convolvedSize, nchw, withValue } from "./layout.ts";
 
 /** LayerNorm's epsilon, PyTorch's default, which no network of this project changes. */
-export const LAYER_NORM_EPSILON = 1e-5;
+const LAYER_NORM_EPSILON = 1e-5;
 
 /** Pads of a layer: top, left, bottom, right. */
 export function padsOf(layer: ConvolutionLayer): readonly [number, number, number, number] {
