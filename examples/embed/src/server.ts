@@ -1,6 +1,7 @@
 // POST {"video", "audio", "output"} (paths on this machine); answers with events, one JSON a line.
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage } from "node:http";
 import { json } from "node:stream/consumers";
+import { pipeline } from "node:stream/promises";
 import { createSpeechEncoder } from "@ls/audio";
 import { LatentSync, type LipSyncRequest } from "@ls/core";
 import { openModel } from "@ls/models";
@@ -17,20 +18,18 @@ const engine = await LatentSync.load({
   detector: await video.createMediaPipeDetector(),
   aligner: video.createFaceAligner({ resolution: model.info.resolution }),
 });
-async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const gone = new AbortController();
-  response.on("close", () => gone.abort());
+async function* lines(request: IncomingMessage): AsyncGenerator<string> {
   try {
     const job = (await json(request)) as LipSyncRequest;
-    for await (const event of engine.run({ ...job, signal: gone.signal })) {
-      response.write(`${JSON.stringify(event)}\n`);
-    }
+    for await (const event of engine.run(job)) yield `${JSON.stringify(event)}\n`;
   } catch (error) {
-    response.write(`${JSON.stringify({ type: "error", message: String(error) })}\n`);
+    yield `${JSON.stringify({ type: "error", message: String(error) })}\n`;
   }
-  response.end();
 }
-const server = createServer((request, response) => void answer(request, response));
+// A client that goes away ends the generator, and with it the run.
+const server = createServer((request, response) => {
+  pipeline(lines(request), response).catch(() => response.destroy());
+});
 server.listen(Number(process.env["PORT"] ?? 8080), "127.0.0.1", () => {
   console.log(JSON.stringify(server.address()));
 });
