@@ -1,16 +1,48 @@
-/** The benchmarks' own footage: a drawn face in upright 1080p and a synthesised voice. */
+/** The benchmarks' own footage: a generated person in upright 1080p, and synthetic speech. */
 import { join } from "node:path";
-import { synthesizeVoice, writeWav } from "@ls/audio";
-import type { RgbImage, VideoReader } from "@ls/core";
-import { createFfmpegVideoSink, createPictureVideo, renderFace } from "@ls/video";
+import { writeWav } from "@ls/audio";
+import type { AlignmentPoints, RgbImage, VideoReader } from "@ls/core";
+import {
+  alignmentPoints,
+  createPerson,
+  createSentence,
+  createVoice,
+  type HeadPlacement,
+  type HeadState,
+  renderHead,
+  restingArticulation,
+  restingPose,
+  type SyntheticSpeech,
+  synthesizeSpeech,
+} from "@ls/synthetic";
+import { createFfmpegVideoSink, createPictureVideo } from "@ls/video";
 
-export const PICTURE = { width: 1080, height: 1920, faceHeight: 430 } as const;
+export const PICTURE = { width: 1080, height: 1920 } as const;
 export const FRAMES_PER_SECOND = 25;
-const SAMPLE_RATE_HZ = 16_000;
+const FACE_HEIGHT = 430;
+const PLACEMENT: HeadPlacement = [FACE_HEIGHT, 0, 0, FACE_HEIGHT, 540, 864];
 
-/** A video of the drawn face at rest. */
+function restingHead(): HeadState {
+  return { person: createPerson(3), pose: restingPose, mouth: restingArticulation };
+}
+
+/** A person who looks ahead. */
+export function renderPicture(): Promise<RgbImage> {
+  return renderHead(restingHead(), { ...PICTURE, placement: PLACEMENT });
+}
+
+/** Where a detector finds the face of {@link renderPicture}. */
+export function picturePoints(): AlignmentPoints {
+  return alignmentPoints(restingHead(), PLACEMENT);
+}
+
+export function generateSpeech(seconds: number): SyntheticSpeech {
+  return synthesizeSpeech({ text: createSentence(1), voice: createVoice(1), seconds });
+}
+
+/** A video of a person who does not move. */
 export async function stillClip(frameCount: number): Promise<VideoReader> {
-  const picture: RgbImage = await renderFace(PICTURE);
+  const picture = await renderPicture();
   const { width, height } = PICTURE;
   return createPictureVideo({ width, height, frameCount, picture: () => picture });
 }
@@ -30,20 +62,21 @@ export async function encodeClip(
   await writer.finish();
 }
 
-/** A voice as a WAV file. */
-export async function writeVoice(folder: string, seconds: number): Promise<string> {
-  const path = join(folder, "voice.wav");
-  await writeWav(path, synthesizeVoice({ seconds, seed: 1 }), SAMPLE_RATE_HZ);
+/** Speech as a WAV file. */
+export async function writeSpeech(folder: string, seconds: number): Promise<string> {
+  const path = join(folder, "speech.wav");
+  const { samples, sampleRateHz } = generateSpeech(seconds);
+  await writeWav(path, samples, sampleRateHz);
   return path;
 }
 
-/** A video and a voice of the same length. */
+/** A video and speech of the same length. */
 export async function writeClip(
   folder: string,
   seconds: number,
   signal: AbortSignal,
 ): Promise<{ readonly video: string; readonly audio: string }> {
-  const audio = await writeVoice(folder, seconds);
+  const audio = await writeSpeech(folder, seconds);
   const video = join(folder, "input.mp4");
   await encodeClip(await stillClip(seconds * FRAMES_PER_SECOND), audio, video, signal);
   return { video, audio };

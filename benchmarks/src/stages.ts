@@ -1,6 +1,6 @@
-/** One benchmark per stage of the pipeline, on inputs that are drawn and synthesised here. */
+/** One benchmark per stage of the pipeline, on inputs that are generated here. */
 import { join } from "node:path";
-import { logMelSpectrogram, synthesizeVoice } from "@ls/audio";
+import { logMelSpectrogram } from "@ls/audio";
 import {
   type AlignedFace,
   cropImage,
@@ -16,20 +16,17 @@ import {
   type Session,
   type Tensor,
 } from "@ls/core";
-import {
-  createFaceAligner,
-  createFfmpegVideoSource,
-  createMediaPipeDetector,
-  drawnFacePoints,
-  renderFace,
-} from "@ls/video";
+import { createFaceAligner, createFfmpegVideoSource, createMediaPipeDetector } from "@ls/video";
 import {
   encodeClip,
   FRAMES_PER_SECOND,
+  generateSpeech,
   PICTURE,
+  picturePoints,
+  renderPicture,
   stillClip,
   writeClip,
-  writeVoice,
+  writeSpeech,
 } from "./clip.ts";
 import type { Benchmark, BenchmarkFactory } from "./measure.ts";
 import { inTemporaryFolder } from "./temporary-folder.ts";
@@ -105,7 +102,7 @@ export function stageBenchmarks(options: StageOptions): BenchmarkFactory[] {
 }
 
 async function createMel(): Promise<Benchmark> {
-  const waveform = synthesizeVoice({ seconds: WINDOW_SECONDS, seed: 1 });
+  const waveform = generateSpeech(WINDOW_SECONDS).samples;
   return benchmark("mel", { unit: "s of sound", items: WINDOW_SECONDS }, async () =>
     logMelSpectrogram(waveform),
   );
@@ -169,7 +166,7 @@ function createUNetStep(options: StageOptions, signal: AbortSignal): Promise<Ben
 }
 
 async function createDetect(_: StageOptions, signal: AbortSignal): Promise<Benchmark> {
-  const image = await renderFace(PICTURE);
+  const image = await renderPicture();
   const detector = await createMediaPipeDetector({ signal });
   let frame = 0;
   const run = async (): Promise<void> => {
@@ -178,17 +175,17 @@ async function createDetect(_: StageOptions, signal: AbortSignal): Promise<Bench
   return benchmark("detect", { unit: "1080p frames", items: FACES }, run, detector);
 }
 
-/** Crops the drawn face out of its picture. */
+/** Crops the face out of its picture. */
 function cropper(picture: RgbImage, aligner: FaceAligner): () => Promise<AlignedFace> {
   const { width, height } = PICTURE;
-  const matrix = aligner.createTransform().next(drawnFacePoints(PICTURE));
+  const matrix = aligner.createTransform().next(picturePoints());
   const region = aligner.region(matrix, width, height);
   // The aligner may take the pixels over, so each call gets its own.
   return () => aligner.align(cropImage(picture, region), matrix);
 }
 
 async function createCrop({ model }: StageOptions): Promise<Benchmark> {
-  const picture = await renderFace(PICTURE);
+  const picture = await renderPicture();
   const aligner = createFaceAligner({ resolution: model.info.resolution });
   const align = cropper(picture, aligner);
   const run = (): Promise<unknown> => Promise.all(Array.from({ length: FACES }, align));
@@ -196,7 +193,7 @@ async function createCrop({ model }: StageOptions): Promise<Benchmark> {
 }
 
 async function createPaste({ model }: StageOptions): Promise<Benchmark> {
-  const picture = await renderFace(PICTURE);
+  const picture = await renderPicture();
   const aligner = createFaceAligner({ resolution: model.info.resolution });
   const aligned = await cropper(picture, aligner)().catch(async (error: unknown) => {
     await aligner[Symbol.asyncDispose]();
@@ -218,10 +215,10 @@ async function createPaste({ model }: StageOptions): Promise<Benchmark> {
 async function createEncode(_: StageOptions, signal: AbortSignal): Promise<Benchmark> {
   const source = await stillClip(FRAMES_PER_SECOND);
   return inTemporaryFolder(async (folder, resources) => {
-    const voice = await writeVoice(folder, 1);
+    const speech = await writeSpeech(folder, 1);
     let take = 0;
     const run = (): Promise<void> =>
-      encodeClip(source, voice, join(folder, `${take++}.mp4`), signal);
+      encodeClip(source, speech, join(folder, `${take++}.mp4`), signal);
     return benchmark("encode", { unit: "1080p frames", items: FRAMES_PER_SECOND }, run, resources);
   });
 }

@@ -6,7 +6,6 @@ export {
   type SpeechEncoderOptions,
   type SpeechSource,
 } from "./speech-encoder.ts";
-export { synthesizeVoice, type VoiceOptions } from "./voice.ts";
 export { writeWav } from "./wav-writer.ts";
 export {
   type FrameFeatureOptions,

@@ -4,8 +4,8 @@ import { describe, expect, test } from "vitest";
 import { logMelSpectrogram, MelAnalyzer, measureSpeech } from "../src/log-mel.ts";
 import { melFilterBank } from "../src/mel-filter-bank.ts";
 import { RealFourierTransform } from "../src/real-fourier-transform.ts";
-import { synthesizeVoice } from "../src/voice.ts";
 import { whisperWindows } from "../src/whisper-windows.ts";
+import { generateSpeech } from "./generated-speech.ts";
 
 const SETTINGS = { sampleRateHz: 16_000, transformSize: 400, bands: 80 };
 
@@ -118,7 +118,7 @@ describe("the mel bands", () => {
 
 describe("log-mel", () => {
   test.each([201, 320, 1601, 4799])("of %d samples equals the definition", (length) => {
-    const samples = synthesizeVoice({ seconds: 1, seed: 3 }).slice(2000, 2000 + length);
+    const samples = generateSpeech(1, 3).slice(2000, 2000 + length);
     expect(worst(logMelSpectrogram(samples), slowLogMel(samples))).toBeLessThan(1e-6);
   });
 
@@ -132,7 +132,7 @@ describe("log-mel", () => {
   });
 
   test("does not depend on how the sound is cut into blocks", async () => {
-    const samples = synthesizeVoice({ seconds: 1, seed: 9 });
+    const samples = generateSpeech(1, 9);
     await fc.assert(
       fc.asyncProperty(
         fc.integer({ min: 201, max: samples.length }),
@@ -173,7 +173,7 @@ describe("log-mel", () => {
 
 describe("windows", () => {
   test("hold 3000 frames each, the last one what is left", async () => {
-    const sound = synthesizeVoice({ seconds: 61, seed: 5 });
+    const sound = generateSpeech(61, 5);
     const measure = await measureSpeech(inBlocks(sound, [16_000]));
     const whole = logMelSpectrogram(sound);
     let start = 0;
@@ -192,7 +192,7 @@ describe("windows", () => {
   });
 
   test("a sound that changes between the passes is an error", async () => {
-    const sound = synthesizeVoice({ seconds: 1 });
+    const sound = generateSpeech(1, 1);
     const measure = await measureSpeech(inBlocks(sound, [4000]));
     const shorter = whisperWindows(inBlocks(sound.subarray(0, 9000), [4000]), measure);
     await expect(Array.fromAsync(shorter)).rejects.toMatchObject({ code: "invalid_media" });

@@ -2,7 +2,6 @@ import { rm, writeFile } from "node:fs/promises";
 import type { Session, SpeechFeatures } from "@ls/core";
 import { describe, expect, test } from "vitest";
 import { createSpeechEncoder, type SpeechSource } from "../src/speech-encoder.ts";
-import { synthesizeVoice } from "../src/voice.ts";
 import {
   speechFrameCount,
   WhisperFeatureStream,
@@ -17,12 +16,13 @@ import {
   wavFile,
   writeFixture,
 } from "./fixtures.ts";
+import { generateSpeech } from "./generated-speech.ts";
 
 const folder = temporaryFolder();
 
 /** Blocks of one second of a repeated voice; counts what is open. */
 class FakeSource {
-  readonly #second: Float32Array = synthesizeVoice({ seconds: 1, seed: 2 });
+  readonly #second: Float32Array = generateSpeech(1, 2);
   readonly #samples: number;
   open = 0;
   reads = 0;
@@ -164,7 +164,7 @@ describe("dealing states out to frames", () => {
 
 describe("the speech encoder", () => {
   test("reads a file twice and gives the promised frames", async () => {
-    const voice = synthesizeVoice({ seconds: 1.2, seed: 6 });
+    const voice = generateSpeech(1.2, 6);
     const pcm = Int16Array.from(voice, (sample) => Math.round(sample * 32_767));
     const path = await writeFixture(folder, "speech.wav", wavFile(Buffer.from(pcm.buffer)));
     const whisper = new FakeWhisper(5, 4);

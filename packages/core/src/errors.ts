@@ -20,6 +20,8 @@ export type LatentSyncErrorCode =
   | "disk_full"
   /** A file cannot be read or written: permission, device or other system error. */
   | "io"
+  /** A measured figure is below what was asked for. */
+  | "unmet"
   /** An inference runtime failed. */
   | "runtime"
   /** The object was used after it was disposed. */

@@ -22,4 +22,5 @@ export type {
   StageEvent,
   StepEvent,
 } from "./pipeline/events.ts";
+export { frameSequence } from "./pipeline/frame-sequence.ts";
 export type { ChunkLatents } from "./pipeline/lip-sync.ts";

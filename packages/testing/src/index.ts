@@ -1,5 +1,6 @@
 export * from "./compare.ts";
 export * from "./fakes.ts";
+export * from "./lip-sync/index.ts";
 export * from "./onnx-encoder.ts";
 export * from "./reference.ts";
 export * from "./safetensors.ts";

@@ -6,16 +6,11 @@ import type { AlignmentPoints, Face, Point, RgbImage } from "@ls/core";
 import { hasReference, reference, referenceTitle } from "@ls/testing";
 import { faceDetectorConformance } from "@ls/testing/conformance";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import {
-  drawFace,
-  type DrawnFaceOptions,
-  drawnFacePoints,
-  renderFace,
-} from "../src/faces/drawn-face.ts";
 import { FaceFinder, type FoundFace } from "../src/faces/face-finder.ts";
 import { createMediaPipeDetector, type MediaPipeDetector } from "../src/faces/mediapipe.ts";
 import { loadTensorFlow, packagedModelFolder, type TensorFlow } from "../src/faces/tensorflow.ts";
 import { decodedFrames } from "./decoded-frames.ts";
+import { type FaceOptions, facePoints, renderFace } from "./generated-face.ts";
 
 const SIZE = { width: 480, height: 480 } as const;
 /** Landmarks inside the lips, upper and lower. */
@@ -77,7 +72,7 @@ describe("FaceFinder", () => {
     });
   }
 
-  it.each<[string, Partial<DrawnFaceOptions>]>([
+  it.each<[string, Partial<FaceOptions>]>([
     ["at rest", {}],
     ["talking and swaying", { time: 0.9, mouthOpening: 0.5 }],
     ["blinking", { time: 3 }],
@@ -87,12 +82,12 @@ describe("FaceFinder", () => {
     ["at the side", { center: [140, 200], faceHeight: 160 }],
     ["small", { faceHeight: 100 }],
     ["large", { faceHeight: 330 }],
-  ])("finds the drawn face %s, points and all", async (_what, options) => {
+  ])("finds the generated face %s, points and all", async (_what, options) => {
     const drawing = { ...SIZE, ...options };
     const face = only(finder.find(await renderFace(drawing), 0));
     const scale = drawing.faceHeight ?? 216;
     expect(face.score).toBeGreaterThan(0.95);
-    for (const off of distances(face.points, drawnFacePoints(drawing))) {
+    for (const off of distances(face.points, facePoints(drawing))) {
       expect(off).toBeLessThan(0.035 * scale);
     }
     expect(face.box.height).toBeGreaterThan(0.7 * scale);
@@ -251,18 +246,6 @@ describe("createMediaPipeDetector", () => {
       limits: { minWidth: 20, minHeight: 20 },
     });
     expect(await generous.detect(image, 0)).toHaveLength(1);
-  });
-});
-
-describe("drawFace", () => {
-  it("draws what the options say", async () => {
-    const image = await renderFace({ width: 321, height: 201 });
-    expect(image).toMatchObject({ width: 321, height: 201 });
-    expect(image.data).toHaveLength(321 * 201 * 3);
-    const still = drawFace(SIZE);
-    expect(drawFace({ ...SIZE, time: 0, mouthOpening: 0 })).toBe(still);
-    expect(drawFace({ ...SIZE, time: 0.5 })).not.toBe(still);
-    expect(drawFace({ ...SIZE, mouthOpening: 7 })).toBe(drawFace({ ...SIZE, mouthOpening: 1 }));
   });
 });
 

@@ -10,5 +10,7 @@ export {
   type MediaPipeDetector,
   type MediaPipeDetectorOptions,
 } from "./mediapipe.ts";
+export type { MediaPipeFace } from "./mediapipe-messages.ts";
+export type { Mouth } from "./mouth.ts";
+export { createMouthRuler, type MouthMeasure, type MouthRuler } from "./mouth-ruler.ts";
 export type { TensorFlowBackend } from "./tensorflow.ts";
-export { drawFace, type DrawnFaceOptions, drawnFacePoints, renderFace } from "./drawn-face.ts";

@@ -1,7 +1,13 @@
 /** What the MediaPipe detector and its worker thread say to each other. */
 import type { Face, LatentSyncErrorCode, RgbImage } from "@ls/core";
 import type { FaceFinderOptions } from "./face-finder.ts";
+import type { Mouth } from "./mouth.ts";
 import type { TensorFlowBackend } from "./tensorflow.ts";
+
+/** A face with its mouth, which FaceMesh's landmarks show. */
+export interface MediaPipeFace extends Face {
+  readonly mouth: Mouth;
+}
 
 /** The worker's `workerData`. */
 export interface MediaPipeWorkerData {
@@ -29,7 +35,7 @@ export type MediaPipeReply =
   | { readonly kind: "ready"; readonly backend: string }
   | {
       readonly kind: "faces";
-      readonly faces: readonly Face[];
+      readonly faces: readonly MediaPipeFace[];
       /** The request's pixels, moved back so that the next request can use their memory. */
       readonly pixels: ArrayBuffer;
     }

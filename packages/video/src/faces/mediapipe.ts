@@ -1,8 +1,13 @@
 /** The default face detector: MediaPipe's BlazeFace and FaceMesh in a worker thread. */
 import { Worker } from "node:worker_threads";
-import { type Face, type FaceDetector, LatentSyncError, type RgbImage } from "@ls/core";
+import { type FaceDetector, LatentSyncError, type RgbImage } from "@ls/core";
 import { type FaceLimits, filterFaces, OFFICIAL_FACE_LIMITS } from "./filter-faces.ts";
-import type { DetectRequest, MediaPipeReply, MediaPipeWorkerData } from "./mediapipe-messages.ts";
+import type {
+  DetectRequest,
+  MediaPipeFace,
+  MediaPipeReply,
+  MediaPipeWorkerData,
+} from "./mediapipe-messages.ts";
 import { checkRgbImage } from "./rgb-image-check.ts";
 import type { TensorFlowBackend } from "./tensorflow.ts";
 
@@ -25,10 +30,11 @@ export interface MediaPipeDetectorOptions {
   readonly signal?: AbortSignal;
 }
 
-/** A {@link FaceDetector} that tells what it runs on. */
+/** A {@link FaceDetector} that measures mouths and tells what it runs on. */
 export interface MediaPipeDetector extends FaceDetector {
   /** TensorFlow.js' name of the backend: `wasm` or `tensorflow`. */
   readonly backend: string;
+  detect(...args: Parameters<FaceDetector["detect"]>): Promise<readonly MediaPipeFace[]>;
 }
 
 /**
@@ -82,7 +88,7 @@ class WorkerDetector implements MediaPipeDetector {
     image: RgbImage,
     frameIndex: number,
     options: { readonly signal?: AbortSignal } = {},
-  ): Promise<readonly Face[]> {
+  ): Promise<readonly MediaPipeFace[]> {
     const { signal } = options;
     signal?.throwIfAborted();
     checkRgbImage(image);
@@ -120,7 +126,7 @@ class FaceWorker implements AsyncDisposable {
     this.ready.catch(() => undefined);
   }
 
-  async detect(image: RgbImage, frameIndex: number): Promise<readonly Face[]> {
+  async detect(image: RgbImage, frameIndex: number): Promise<readonly MediaPipeFace[]> {
     const copy = this.#copyOf(image.data);
     const { width, height } = image;
     const request: DetectRequest = { image: { width, height, data: copy }, frameIndex };

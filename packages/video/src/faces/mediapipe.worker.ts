@@ -8,6 +8,7 @@ import type {
   MediaPipeReply,
   MediaPipeWorkerData,
 } from "./mediapipe-messages.ts";
+import { mouthOf } from "./mouth.ts";
 import { loadTensorFlow, packagedModelFolder } from "./tensorflow.ts";
 
 function describeFailure(error: unknown): MediaPipeFailure {
@@ -33,10 +34,11 @@ async function serve(): Promise<void> {
     const faces = await FaceFinder.load(tensorflow, modelFolder ?? packagedModelFolder(), finder);
     port.on("message", ({ image, frameIndex }: DetectRequest) => {
       try {
-        const found = faces.find(image, frameIndex).map(({ box, score, points }) => ({
+        const found = faces.find(image, frameIndex).map(({ box, score, points, landmarks }) => ({
           box,
           score,
           points,
+          mouth: mouthOf(landmarks),
         }));
         const pixels = image.data.buffer;
         reply({ kind: "faces", faces: found, pixels }, [pixels]);
