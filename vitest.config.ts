@@ -3,7 +3,7 @@ import { TestCounts } from "./scripts/test-counts.ts";
 
 export default defineConfig({
   test: {
-    include: ["{packages,examples}/*/test/**/*.test.ts", "benchmarks/test/**/*.test.ts"],
+    include: ["{packages,examples,tools}/*/test/**/*.test.ts", "benchmarks/test/**/*.test.ts"],
     testTimeout: 180_000,
     hookTimeout: 120_000,
     // Native sessions are multi-threaded themselves.

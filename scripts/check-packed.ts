@@ -180,24 +180,20 @@ function checkVersion(folder: string, tarballs: readonly Tarball[], node: string
   console.log(`latentsync-ts --version: ${printed}`);
 }
 
-/** A whole job on the video, the voice and the model that the demo makes up: nothing is downloaded. */
+/** A whole job on the video and the speech that the demo makes up, with the model that comes along. */
 function checkInfer(folder: string, node: string): void {
-  const env = { LATENTSYNC_HOME: join(folder, "home"), NO_COLOR: "1" };
+  const env = {
+    LATENTSYNC_HOME: join(folder, "home"),
+    HF_HOME: join(folder, "hub"),
+    NO_COLOR: "1",
+  };
   const options = { node, env, capture: true };
   const media = join(folder, "demo");
   runCommandLine(folder, ["demo", "--out", media, "--seconds", "1", "--runtime", "cpu"], options);
 
   const output = join(folder, "speaks.mp4");
-  const inputs = ["--video", join(media, "face.mp4"), "--audio", join(media, "voice.wav")];
-  const settings = [
-    "--model",
-    join(media, "model"),
-    "--runtime",
-    "cpu",
-    "--inference-steps",
-    "2",
-    "--json",
-  ];
+  const inputs = ["--video", join(media, "face.mp4"), "--audio", join(media, "speech.wav")];
+  const settings = ["--runtime", "cpu", "--inference-steps", "2", "--json"];
   const printed = runCommandLine(
     folder,
     ["infer", ...inputs, "--out", output, ...settings],

@@ -4,11 +4,12 @@ import { json } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 import { createSpeechEncoder } from "@ls/audio";
 import { LatentSync, type LipSyncRequest } from "@ls/core";
+import { demoModelFolder } from "@ls/demo-model";
 import { openModel } from "@ls/models";
 import { createOnnxRuntime } from "@ls/runtime-onnx";
 import * as video from "@ls/video";
 
-const model = await openModel(process.env["MODEL"] ?? "latentsync-1.6");
+const model = await openModel(process.env["MODEL"] ?? demoModelFolder());
 const engine = await LatentSync.load({
   model,
   runtime: await createOnnxRuntime(),

@@ -16,7 +16,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 it("serves jobs, reports errors, and stops a job whose client is gone", async () => {
   const server = spawn(process.execPath, [join(import.meta.dirname, "../src/server.ts")], {
-    env: { ...process.env, MODEL: join(folder, "model"), PORT: "0" },
+    env: { ...process.env, PORT: "0" },
     stdio: ["ignore", "pipe", "inherit"],
   });
   try {
@@ -30,7 +30,7 @@ it("serves jobs, reports errors, and stops a job whose client is gone", async ()
       });
     const job = {
       video: join(folder, "face.mp4"),
-      audio: join(folder, "voice.wav"),
+      audio: join(folder, "speech.wav"),
       inferenceSteps: 1,
     };
 

@@ -11,7 +11,7 @@ import {
   Resources,
   type Runtime,
 } from "@ls/core";
-import { type GraphProgress, listModels, type ModelReference, openModel } from "@ls/models";
+import { type GraphProgress, type ModelReference, openModel } from "@ls/models";
 import {
   createFaceAligner,
   createFfmpegVideoSink,
@@ -22,6 +22,7 @@ import {
   INSIGHTFACE_LICENCE_NOTICE,
   type VideoCodec,
 } from "@ls/video";
+import { DEMO_MODEL_NAME, DEMO_MODEL_NOTICE, defaultModel, locateModel } from "./bundled-model.ts";
 import { framesOutSink } from "./frames-out.ts";
 import type { RuntimeName } from "./options.ts";
 import { selectRuntime } from "./select-runtime.ts";
@@ -30,7 +31,8 @@ import { selectRuntime } from "./select-runtime.ts";
 export interface LoadOptions {
   /**
    * A pulled model's name such as `latentsync-1.6`, `hf:owner/repository`, or a folder in the
-   * official or the converted layout. Default: the newest pulled model.
+   * official or the converted layout, or `latentsync-demo` for the small model that comes with this
+   * package. Default: the newest pulled model, or else the small one.
    */
   readonly model?: string | undefined;
   /** The UNet's YAML and checkpoint, as the official script takes them; both or neither. */
@@ -78,7 +80,7 @@ export async function load(options: LoadOptions = {}): Promise<LoadedEngine> {
   const { onGraphProgress: onProgress, signal } = options;
   const resources = new Resources();
   try {
-    const reference = await modelReference(options);
+    const { reference, notices } = await chooseModel(options);
     const model = resources.use(await openModel(reference, { onProgress, signal }));
     const runtime = await selectRuntime(options, resources);
     const detector = resources.use(await selectDetector(options, runtime));
@@ -104,7 +106,7 @@ export async function load(options: LoadOptions = {}): Promise<LoadedEngine> {
     return {
       model: model.info,
       runtime: runtime.name,
-      notices: usesInsightFace(options) ? [INSIGHTFACE_LICENCE_NOTICE] : [],
+      notices: [...notices, ...(usesInsightFace(options) ? [INSIGHTFACE_LICENCE_NOTICE] : [])],
       run: (request) => engine.run(request),
       [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),
     };
@@ -114,7 +116,12 @@ export async function load(options: LoadOptions = {}): Promise<LoadedEngine> {
   }
 }
 
-async function modelReference(options: LoadOptions): Promise<ModelReference> {
+interface ChosenModel {
+  readonly reference: ModelReference;
+  readonly notices: readonly string[];
+}
+
+async function chooseModel(options: LoadOptions): Promise<ChosenModel> {
   const { model, unetConfig, unetCheckpoint } = options;
   if (unetConfig !== undefined || unetCheckpoint !== undefined) {
     if (unetConfig === undefined || unetCheckpoint === undefined || model !== undefined) {
@@ -124,15 +131,13 @@ async function modelReference(options: LoadOptions): Promise<ModelReference> {
         { hint: "Give both paths, or a model's folder alone." },
       );
     }
-    return { unetConfigPath: unetConfig, unetCheckpointPath: unetCheckpoint };
+    const reference = { unetConfigPath: unetConfig, unetCheckpointPath: unetCheckpoint };
+    return { reference, notices: [] };
   }
-  if (model !== undefined) return model;
-  const pulled = (await listModels()).filter(({ isPulled }) => isPulled).map(({ name }) => name);
-  const newest = pulled.toSorted().at(-1);
-  if (newest !== undefined) return newest;
-  throw new LatentSyncError("not_found", "No model was named, and none has been pulled.", {
-    hint: "Run: latentsync-ts models pull latentsync-1.6 - or name a folder with --model.",
-  });
+  if (model !== undefined) return { reference: locateModel(model), notices: [] };
+  const name = await defaultModel();
+  const notices = name === DEMO_MODEL_NAME ? [DEMO_MODEL_NOTICE] : [];
+  return { reference: locateModel(name), notices };
 }
 
 function usesInsightFace({ faceDetector, landmarks }: LoadOptions): boolean {

@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import type { CommandContext } from "./command-context.ts";
 import { addBenchCommand } from "./commands/bench.ts";
 import { addDemoCommand } from "./commands/demo.ts";
+import { addEvaluateCommand } from "./commands/evaluate.ts";
 import { addInferCommand } from "./commands/infer.ts";
 import { addInfoCommand } from "./commands/info.ts";
 import { addModelsCommand } from "./commands/models.ts";
@@ -34,6 +35,7 @@ function createProgram(context: CommandContext): Command {
     .exitOverride();
   addInferCommand(program, context);
   addDemoCommand(program, context);
+  addEvaluateCommand(program, context);
   addModelsCommand(program, context);
   addInfoCommand(program, context);
   addBenchCommand(program, context);

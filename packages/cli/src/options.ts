@@ -39,7 +39,7 @@ export const precisionOption = (): Option =>
 export const modelOption = (): Option =>
   new Option(
     "--model <name|dir>",
-    "a pulled model's name, or a folder in the official or the converted layout",
+    "a pulled model's name, latentsync-demo, or a folder in the official or the converted layout",
   ).env("LATENTSYNC_MODEL");
 
 export const threadsOption = (): Option =>

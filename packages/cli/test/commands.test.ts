@@ -24,7 +24,7 @@ describe("info", () => {
     expect(code).toBe(0);
     const facts = JSON.parse(stdout) as {
       readonly runtimes: readonly { readonly name: string; readonly available: boolean }[];
-      readonly models: readonly { readonly name: string; readonly isPulled: boolean }[];
+      readonly models: readonly unknown[];
     };
     expect(facts).toMatchObject({
       node: process.version,
@@ -33,7 +33,11 @@ describe("info", () => {
     expect(facts.runtimes).toContainEqual(
       expect.objectContaining({ name: "cpu", available: true }),
     );
-    expect(facts.models.map(({ isPulled }) => isPulled)).toEqual([false, false]);
+    expect(facts.models).toMatchObject([
+      { name: "latentsync-1.5", isPulled: false, isBundled: false },
+      { name: "latentsync-1.6", isPulled: false, isBundled: false },
+      { name: "latentsync-demo", isPulled: false, isBundled: true },
+    ]);
   });
 
   it("tells people, too", async () => {
@@ -41,6 +45,7 @@ describe("info", () => {
     expect(code).toBe(0);
     expect(stdout).toMatch(/^ {2}cpu +ready$/m);
     expect(stdout).toMatch(/^ {2}latentsync-1\.6 +not pulled$/m);
+    expect(stdout).toMatch(/^ {2}latentsync-demo +[\d.]+ MiB, comes with the program$/m);
   });
 });
 
@@ -51,14 +56,23 @@ describe("models", () => {
     expect(JSON.parse(stdout)).toMatchObject([
       { name: "latentsync-1.5", isPulled: false },
       { name: "latentsync-1.6", isPulled: false },
+      { name: "latentsync-demo", bytes: expect.any(Number), licences: [{ licence: "Apache-2.0" }] },
     ]);
-    expect((await run("models", "list")).stdout).toMatch(/^latentsync-1\.5 .*openrail\+\+/m);
+    const { stdout: lines } = await run("models", "list");
+    expect(lines).toMatch(/^latentsync-1\.5 .*openrail\+\+/m);
+    expect(lines).toMatch(/^latentsync-demo +comes with the program, .*Apache-2\.0/m);
   });
 
   it("verify says how to get a model that is not there", async () => {
     const { code, stderr } = await run("models", "verify", "latentsync-1.5");
     expect(code).toBe(1);
     expect(stderr).toContain("latentsync-ts models pull latentsync-1.5");
+  });
+
+  it("verify reads the bundled model, too", async () => {
+    const { code, stdout } = await run("models", "verify", "latentsync-demo");
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^intact {2}@ls\/demo-model\/latentsync_unet\.pt {2}[\d.]+ MiB$/m);
   });
 });
 

@@ -58,6 +58,24 @@ describe("a folder in the official layout", () => {
     });
   });
 
+  it("has the name and the licence that its manifest states, if it states both", async () => {
+    const folder = path("with-manifest");
+    await cp(official(), folder, { recursive: true });
+    const infoWith = async (manifest: string): Promise<unknown> => {
+      await writeFile(path("with-manifest", "manifest.json"), manifest);
+      await using model = await openModel(folder, settings());
+      return model.info;
+    };
+    const named = await infoWith('{"name":"mine","licence":"MIT","files":[]}');
+    expect(named).toMatchObject({ name: "mine", licence: "MIT" });
+    for (const other of ["[1", "null", '{"name":"mine"}', '{"name":1,"licence":"MIT"}']) {
+      expect(await infoWith(other)).toMatchObject({
+        name: "with-manifest",
+        licence: expect.stringContaining("openrail++") as unknown,
+      });
+    }
+  });
+
   it("is known by its hash wherever it lies", async () => {
     const moved = path("moved");
     await cp(official(), moved, { recursive: true });

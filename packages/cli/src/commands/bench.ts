@@ -11,6 +11,7 @@ import {
 import { Resources } from "@ls/core";
 import { openModel, openRandomModel } from "@ls/models";
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { locateModel } from "../bundled-model.ts";
 import type { CommandContext } from "../command-context.ts";
 import {
   debugOption,
@@ -97,7 +98,7 @@ async function bench(options: BenchOptions, context: CommandContext): Promise<vo
   const model = resources.use(
     options.model === undefined
       ? openRandomModel({ size })
-      : await openModel(options.model, { signal }),
+      : await openModel(locateModel(options.model), { signal }),
   );
   const shared = { model, runtime, precision, frames };
   const all = [...stageBenchmarks(shared), wholeBenchmark({ ...shared, seconds, inferenceSteps })];

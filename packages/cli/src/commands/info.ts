@@ -1,8 +1,9 @@
 import { cpus, freemem, totalmem } from "node:os";
-import { cacheFolder, GraphCache, listModels } from "@ls/models";
+import { cacheFolder, GraphCache } from "@ls/models";
 import { probeCuda } from "@ls/runtime-cuda";
 import { probeDevices } from "@ls/runtime-onnx";
 import type { Command } from "commander";
+import { type KnownModel, listKnownModels } from "../bundled-model.ts";
 import type { CommandContext } from "../command-context.ts";
 import { jsonOption } from "../options.ts";
 import { formatBytes, paint, type Terminal } from "../terminal.ts";
@@ -24,7 +25,7 @@ export function addInfoCommand(program: Command, context: CommandContext): void 
 
 async function info(json: boolean, { terminal }: CommandContext): Promise<void> {
   const runtimes = await probeRuntimes();
-  const models = await listModels();
+  const models = await listKnownModels();
   const graphs = await new GraphCache().list();
   const facts = {
     version: packageVersion(),
@@ -63,7 +64,7 @@ function print(
     readonly memoryBytes: number;
     readonly freeMemoryBytes: number;
     readonly runtimes: readonly RuntimeStatus[];
-    readonly models: Awaited<ReturnType<typeof listModels>>;
+    readonly models: readonly KnownModel[];
     readonly cache: { readonly folder: string; readonly graphs: number; readonly bytes: number };
   },
   { stdout }: Terminal,
@@ -80,9 +81,10 @@ function print(
     ),
     "",
     heading("Models"),
-    ...facts.models.map(({ name, isPulled, bytes }) =>
-      isPulled ? `  ${name}  ${formatBytes(bytes ?? 0)}` : `  ${name}  not pulled`,
-    ),
+    ...facts.models.map(({ name, isBundled, bytes }) => {
+      const state = bytes === undefined ? "not pulled" : formatBytes(bytes);
+      return `  ${name.padEnd(17)}${state}${isBundled ? ", comes with the program" : ""}`;
+    }),
     "",
     heading("Graph cache"),
     `  ${facts.cache.folder}: ${facts.cache.graphs} entries, ${formatBytes(facts.cache.bytes)}`,

@@ -1,7 +1,15 @@
 import { LatentSyncError } from "@ls/core";
-import { convertCheckpoint, listModels, pullModel, type PullEvent, verifyModel } from "@ls/models";
+import { verifyDemoModel } from "@ls/demo-model";
+import {
+  convertCheckpoint,
+  pullModel,
+  type PullEvent,
+  type VerifiedFile,
+  verifyModel,
+} from "@ls/models";
 import { type Command, Option } from "commander";
 import { createLogUpdate } from "log-update";
+import { DEMO_MODEL_NAME, listKnownModels, locateModel } from "../bundled-model.ts";
 import type { CommandContext } from "../command-context.ts";
 import { debugOption, jsonOption } from "../options.ts";
 import { createProgress } from "../progress.ts";
@@ -31,12 +39,12 @@ export function addModelsCommand(program: Command, context: CommandContext): voi
     .action((name: string, options: OutputOptions) => pull(name, options, context));
   models
     .command("list")
-    .description("published models, and which are on this machine")
+    .description("the published models and the bundled one, and which are on this machine")
     .addOption(jsonOption())
     .action((options: OutputOptions) => list(options, context));
   models
     .command("verify <name>")
-    .description("read a pulled model's files anew and compare their hashes")
+    .description("read the files of a pulled or the bundled model anew and compare their hashes")
     .addOption(jsonOption())
     .addOption(debugOption())
     .action((name: string, options: OutputOptions) => verify(name, options, context));
@@ -124,13 +132,14 @@ function describePull(event: PullEvent): string {
 }
 
 async function list(options: OutputOptions, { terminal }: CommandContext): Promise<void> {
-  const models = await listModels();
+  const models = await listKnownModels();
   if (options.json === true) {
     terminal.stdout.write(`${JSON.stringify(models)}\n`);
     return;
   }
-  for (const { name, isPulled, bytes, licences } of models) {
-    const state = isPulled ? `on this machine, ${formatBytes(bytes ?? 0)}` : "not pulled";
+  for (const { name, isBundled, bytes, licences } of models) {
+    const place = isBundled ? "comes with the program" : "on this machine";
+    const state = bytes === undefined ? "not pulled" : `${place}, ${formatBytes(bytes)}`;
     const licence = licences.map(({ what, licence: words }) => `${what}: ${words}`).join("; ");
     terminal.stdout.write(`${name}  ${state}  (${licence})\n`);
   }
@@ -141,16 +150,21 @@ async function verify(
   options: OutputOptions,
   { terminal, signal }: CommandContext,
 ): Promise<void> {
-  const files = await verifyModel(name, {
-    signal,
-    onProgress: (file) => {
-      const line =
-        options.json === true
-          ? JSON.stringify(file)
-          : `${file.status}  ${file.repository}/${file.path}  ${formatBytes(file.bytes)}`;
-      terminal.stdout.write(`${line}\n`);
-    },
-  });
+  const onProgress = (file: VerifiedFile): void => {
+    const line =
+      options.json === true
+        ? JSON.stringify(file)
+        : `${file.status}  ${file.repository}/${file.path}  ${formatBytes(file.bytes)}`;
+    terminal.stdout.write(`${line}\n`);
+  };
+  if (name === DEMO_MODEL_NAME) {
+    const { files } = await verifyDemoModel({ signal });
+    for (const { path, bytes } of files) {
+      onProgress({ repository: "@ls/demo-model", path, bytes, status: "intact" });
+    }
+    return;
+  }
+  const files = await verifyModel(name, { signal, onProgress });
   const damaged = files.filter(({ status }) => status === "damaged");
   if (damaged.length > 0) {
     throw new LatentSyncError(
@@ -168,7 +182,7 @@ async function convert(
   const { from, to, profile, precision } = options;
   {
     using progress = createProgress({ terminal, json: options.json ?? false, signal });
-    await convertCheckpoint(from, to, {
+    await convertCheckpoint(locateModel(from), to, {
       variant: { profile, precision },
       signal,
       onProgress: (network, bytesDone, bytesTotal) =>

@@ -7,6 +7,7 @@ import { findModelFiles, type ModelLocation } from "../checkpoint/model-files.ts
 import { findPulledModel, type ModelLicence } from "../hub/index.ts";
 import { CheckpointModel, type GraphProgress } from "./checkpoint-model.ts";
 import { convertModel, openConvertedModel } from "./converted-model.ts";
+import { readFolderIdentity } from "./folder-identity.ts";
 import { checkCheckpoint, describeModel } from "./model-info.ts";
 import type { GraphVariant } from "./network-graphs.ts";
 
@@ -55,7 +56,9 @@ async function openCheckpoint(
   const files = await findModelFiles(location);
   const checkpoint = await openModelFiles(files, options);
   const path = "folder" in location ? location.folder : location.unetCheckpointPath;
-  return { checkpoint, name: basename(resolve(path)), licence: UNKNOWN_LICENCE };
+  const identity = { name: basename(resolve(path)), licence: UNKNOWN_LICENCE };
+  const stated = "folder" in location ? await readFolderIdentity(location.folder) : undefined;
+  return { checkpoint, ...(stated ?? identity) };
 }
 
 /** A checkpoint that was checked against what its configuration needs. */
