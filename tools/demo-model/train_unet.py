@@ -220,7 +220,7 @@ def validate(unet: UNet, clips: Clips, reader: LipReader, step: int, out: Path) 
     path = out / "unet-validation.csv"
     fresh = not path.exists()
     with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, list(row))
+        writer = csv.DictWriter(file, list(row), lineterminator="\n")
         if fresh:
             writer.writeheader()
         writer.writerow(row)

@@ -123,7 +123,7 @@ def write_curve(path: Path, rows: list[dict]) -> None:
     if not rows:
         return
     with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[-1]))
+        writer = csv.DictWriter(file, list(rows[-1]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 
