@@ -13,7 +13,7 @@ import {
   restingArticulation,
 } from "@ls/synthetic";
 import { createFaceTransform, cropSize } from "@ls/video";
-import { writeNpy } from "./npy.ts";
+import { shardPath, writeNpy } from "./npy.ts";
 import { FACES } from "./settings.ts";
 import { STATES_PER_SECOND } from "./speech-shard.ts";
 
@@ -116,8 +116,15 @@ async function drawClip(seed: number, clipMouths: readonly Mouth[]): Promise<Uin
   return pictures;
 }
 
+type FaceArray = "articulation" | "pictures" | "places";
+
+function arrayPath(folder: string, shard: number, name: FaceArray): string {
+  return shardPath(join(folder, "faces"), shard, name);
+}
+
+/** The file of a shard that is written last. */
 export function faceShardPath(folder: string, shard: number): string {
-  return join(folder, "faces", `${String(shard).padStart(4, "0")}.pictures.npy`);
+  return arrayPath(folder, shard, "pictures");
 }
 
 export async function writeFaceShard(
@@ -142,9 +149,8 @@ export async function writeFaceShard(
     }
     clips.push(await drawClip(person, chosen));
   }
-  const path = faceShardPath(folder, shard);
-  const named = (name: string): string => path.replace("pictures", name);
-  await writeNpy(named("articulation"), articulation, [...shape, 4]);
-  await writeNpy(named("places"), places, [peoplePerShard, mouths, 2]);
-  await writeNpy(path, Buffer.concat(clips), [...shape, resolution, resolution, 3]);
+  const path = (name: FaceArray): string => arrayPath(folder, shard, name);
+  await writeNpy(path("articulation"), articulation, [...shape, 4]);
+  await writeNpy(path("places"), places, [peoplePerShard, mouths, 2]);
+  await writeNpy(path("pictures"), Buffer.concat(clips), [...shape, resolution, resolution, 3]);
 }

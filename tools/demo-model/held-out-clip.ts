@@ -7,12 +7,13 @@ import {
   createPerson,
   createSentence,
   createVoice,
+  FIRST_HELD_OUT_SEED,
   renderTalkingHead,
   type SyntheticSpeech,
   synthesizeSpeech,
 } from "@ls/synthetic";
 import { createFfmpegVideoSink, createPictureVideo } from "@ls/video";
-import { FACES, HELD_OUT_SEED } from "./settings.ts";
+import { FACES } from "./settings.ts";
 
 const SIZE = { width: 448, height: 448 } as const;
 const SENTENCES = 4;
@@ -40,8 +41,8 @@ export async function writeHeldOutClip(
   index: number,
   seconds: number,
 ): Promise<HeldOutClip> {
-  const seed = HELD_OUT_SEED + 2 * index;
-  const person = createPerson(HELD_OUT_SEED + index);
+  const seed = FIRST_HELD_OUT_SEED + 2 * index;
+  const person = createPerson(FIRST_HELD_OUT_SEED + index);
   const oldSpeech = speak(seed, seconds);
   const newSpeech = speak(seed + 1, seconds);
   const frameCount = Math.round(seconds * FACES.framesPerSecond);

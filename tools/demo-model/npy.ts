@@ -1,5 +1,6 @@
 /** Arrays for NumPy: `.npy` files, format 1.0. */
 import { readFile, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 
 const HEADER_ALIGNMENT = 64;
 const PREAMBLE = 10;
@@ -7,6 +8,11 @@ const PREAMBLE = 10;
 function describe(data: Float32Array | Int32Array | Uint8Array): string {
   if (data instanceof Float32Array) return "<f4";
   return data instanceof Int32Array ? "<i4" : "|u1";
+}
+
+/** Where an array of a shard lies. */
+export function shardPath(folder: string, shard: number, name: string): string {
+  return join(folder, `${String(shard).padStart(4, "0")}.${name}.npy`);
 }
 
 /** Writes `data` as an array of `shape`; a file of that name appears only when it is whole. */

@@ -1,8 +1,5 @@
 /** What the data of the demo model is made of. Change a number and the figures change with it. */
 
-/** Seeds below this are for training, from it on held out: other people, voices and sentences. */
-export const HELD_OUT_SEED = 1_000_000;
-
 export const SPEECH = {
   /** Whisper's window: mel frames, and states of the encoder at 50 Hz. */
   melFrames: 3000,

@@ -1,6 +1,6 @@
 /** Windows of synthetic speech: log-mel, and the articulation and phones behind it at 50 Hz. */
 import { join } from "node:path";
-import { logMelSpectrogram } from "@ls/audio";
+import { logMelSpectrogram, melBands } from "@ls/audio";
 import {
   createSentence,
   createVoice,
@@ -8,12 +8,11 @@ import {
   type SyntheticSpeech,
   synthesizeSpeech,
 } from "@ls/synthetic";
-import { readFloats, writeNpy } from "./npy.ts";
+import { readFloats, shardPath, writeNpy } from "./npy.ts";
 import { SPEECH } from "./settings.ts";
 
 const { melFrames, states, seconds, shortestSeconds, windowsPerShard } = SPEECH;
 export const STATES_PER_SECOND: number = states / seconds;
-const MEL_BANDS = 80;
 
 function windowSpeech(window: number): SyntheticSpeech {
   const random = new RandomNumbers(window);
@@ -44,7 +43,7 @@ function withNoise(samples: Float32Array, random: RandomNumbers): Float32Array {
 type SpeechArray = "articulation" | "lengths" | "mel";
 
 function arrayPath(folder: string, shard: number, name: SpeechArray): string {
-  return join(folder, "speech", `${String(shard).padStart(4, "0")}.${name}.npy`);
+  return shardPath(join(folder, "speech"), shard, name);
 }
 
 /** The file of a shard that is written last. */
@@ -53,17 +52,17 @@ export function speechShardPath(folder: string, shard: number): string {
 }
 
 export async function writeSpeechShard(folder: string, shard: number): Promise<void> {
-  const mel = new Float32Array(windowsPerShard * MEL_BANDS * melFrames);
+  const mel = new Float32Array(windowsPerShard * melBands * melFrames);
   const articulation = new Float32Array(windowsPerShard * states * 4);
   const lengths = new Int32Array(windowsPerShard);
   for (let index = 0; index < windowsPerShard; index++) {
     const window = shard * windowsPerShard + index;
     const speech = windowSpeech(window);
     const spectrum = logMelSpectrogram(withNoise(speech.samples, new RandomNumbers(~window)));
-    const frames = spectrum.length / MEL_BANDS;
-    for (let band = 0; band < MEL_BANDS; band++) {
+    const frames = spectrum.length / melBands;
+    for (let band = 0; band < melBands; band++) {
       const row = spectrum.subarray(band * frames, (band + 1) * frames);
-      mel.set(row, (index * MEL_BANDS + band) * melFrames);
+      mel.set(row, (index * melBands + band) * melFrames);
     }
     lengths[index] = Math.floor(frames / 2);
     for (let state = 0; state < states; state++) {
@@ -72,7 +71,7 @@ export async function writeSpeechShard(folder: string, shard: number): Promise<v
     }
   }
   const path = (name: SpeechArray): string => arrayPath(folder, shard, name);
-  await writeNpy(path("mel"), mel, [windowsPerShard, MEL_BANDS, melFrames]);
+  await writeNpy(path("mel"), mel, [windowsPerShard, melBands, melFrames]);
   await writeNpy(path("lengths"), lengths, [windowsPerShard]);
   await writeNpy(path("articulation"), articulation, [windowsPerShard, states, 4]);
 }

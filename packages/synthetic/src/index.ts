@@ -24,7 +24,7 @@ export {
   type TalkingHeadOptions,
   talkingHeadState,
 } from "./head/talking-head.ts";
-export { createSentence } from "./speech/sentences.ts";
+export { createSentence, FIRST_HELD_OUT_SEED } from "./speech/sentences.ts";
 export {
   type Phone,
   type SpeechOptions,

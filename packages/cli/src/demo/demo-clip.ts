@@ -6,6 +6,7 @@ import { writeWav } from "@ls/audio";
 import {
   createPerson,
   createVoice,
+  FIRST_HELD_OUT_SEED,
   type Person,
   renderTalkingHead,
   type SyntheticSpeech,
@@ -15,8 +16,6 @@ import { createFfmpegVideoSink, createPictureVideo } from "@ls/video";
 
 export const FRAMES_PER_SECOND = 25;
 const SIZE = { width: 480, height: 480 } as const;
-/** From here on, seeds give persons and voices that the demo model was not trained on. */
-const FIRST_HELD_OUT_SEED = 1_000_000;
 
 export const SOURCE_TEXT =
   "She keeps three green keys near the river, and he sees her leave each evening.";

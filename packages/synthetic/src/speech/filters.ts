@@ -1,3 +1,13 @@
+/** What two poles at a frequency, of a bandwidth, feed back of the last output and the one before. */
+function feedback(
+  frequencyHz: number,
+  bandwidthHz: number,
+  sampleRateHz: number,
+): readonly [last: number, beforeLast: number] {
+  const radius = Math.exp((-Math.PI * bandwidthHz) / sampleRateHz);
+  return [2 * radius * Math.cos((2 * Math.PI * frequencyHz) / sampleRateHz), -radius * radius];
+}
+
 /** Klatt's resonator: two poles, gain 1 at 0 Hz. */
 export class Resonator {
   #a = 1;
@@ -7,9 +17,7 @@ export class Resonator {
   #beforeLast = 0;
 
   tune(frequencyHz: number, bandwidthHz: number, sampleRateHz: number): void {
-    const radius = Math.exp((-Math.PI * bandwidthHz) / sampleRateHz);
-    this.#c = -radius * radius;
-    this.#b = 2 * radius * Math.cos((2 * Math.PI * frequencyHz) / sampleRateHz);
+    [this.#b, this.#c] = feedback(frequencyHz, bandwidthHz, sampleRateHz);
     this.#a = 1 - this.#b - this.#c;
   }
 
@@ -30,12 +38,10 @@ export class AntiResonator {
   #beforeLast = 0;
 
   tune(frequencyHz: number, bandwidthHz: number, sampleRateHz: number): void {
-    const radius = Math.exp((-Math.PI * bandwidthHz) / sampleRateHz);
-    const c = radius * radius;
-    const b = -2 * radius * Math.cos((2 * Math.PI * frequencyHz) / sampleRateHz);
-    this.#a = 1 / (1 + b + c);
-    this.#b = b * this.#a;
-    this.#c = c * this.#a;
+    const [b, c] = feedback(frequencyHz, bandwidthHz, sampleRateHz);
+    this.#a = 1 / (1 - b - c);
+    this.#b = -b * this.#a;
+    this.#c = -c * this.#a;
   }
 
   filter(sample: number): number {
@@ -57,10 +63,8 @@ export class BandPass {
   #inputBeforeLast = 0;
 
   tune(frequencyHz: number, bandwidthHz: number, sampleRateHz: number): void {
-    const radius = Math.exp((-Math.PI * bandwidthHz) / sampleRateHz);
-    this.#c = -radius * radius;
-    this.#b = 2 * radius * Math.cos((2 * Math.PI * frequencyHz) / sampleRateHz);
-    this.#a = (1 - radius * radius) / 2;
+    [this.#b, this.#c] = feedback(frequencyHz, bandwidthHz, sampleRateHz);
+    this.#a = (1 + this.#c) / 2;
   }
 
   filter(sample: number): number {

@@ -2,7 +2,7 @@ import { RandomNumbers } from "../random.ts";
 import { checkSeed } from "./voice.ts";
 
 /** Seeds from here on give sentences that are held out from training. */
-const FIRST_HELD_OUT_SEED = 1_000_000;
+export const FIRST_HELD_OUT_SEED = 1_000_000;
 
 const words = (list: string): readonly string[] => list.trim().split(/\s+/);
 
