@@ -22,6 +22,22 @@ export type LatentSyncErrorCode =
   | "io"
   /** A measured figure is below what was asked for. */
   | "unmet"
+  /** Refused for safety: an address, path, format or caller that is not allowed. */
+  | "forbidden"
+  /** Larger or longer than the limits allow. */
+  | "too_large"
+  /** It took longer than it may. */
+  | "timeout"
+  /** A queue or quota is full; later it may go. */
+  | "exhausted"
+  /** A service that is needed cannot be reached now; later it may go. */
+  | "unavailable"
+  /** It contradicts what was said before, such as another request under the same key. */
+  | "conflict"
+  /** Whoever asked for it called it off. */
+  | "cancelled"
+  /** The process that did the work died. */
+  | "crashed"
   /** An inference runtime failed. */
   | "runtime"
   /** The object was used after it was disposed. */

@@ -4,6 +4,7 @@ export * from "./image.ts";
 export * from "./model.ts";
 export * from "./resources.ts";
 export * from "./runtime.ts";
+export * from "./segments.ts";
 export * from "./speech.ts";
 export * from "./tensor.ts";
 export * from "./video.ts";
@@ -22,5 +23,6 @@ export type {
   StageEvent,
   StepEvent,
 } from "./pipeline/events.ts";
+export type { RelativePoint } from "./pipeline/face-choice.ts";
 export { frameSequence } from "./pipeline/frame-sequence.ts";
 export type { ChunkLatents } from "./pipeline/lip-sync.ts";

@@ -3,6 +3,7 @@ import { LatentSyncError } from "./errors.ts";
 import type { FaceAligner, FaceDetector } from "./face.ts";
 import type { LatentSyncModel, ModelInfo } from "./model.ts";
 import type { LipSyncEvent } from "./pipeline/events.ts";
+import type { RelativePoint } from "./pipeline/face-choice.ts";
 import { LatestEvents } from "./pipeline/latest-events.ts";
 import { type ChunkLatents, LipSyncRun, type LipSyncSettings } from "./pipeline/lip-sync.ts";
 import { Networks } from "./pipeline/networks.ts";
@@ -10,6 +11,7 @@ import { ProgressClock } from "./pipeline/progress-clock.ts";
 import type { NormalGenerator } from "./random/normal-generator.ts";
 import { torchCpuGenerator } from "./random/torch-cpu.ts";
 import type { Precision, Runtime } from "./runtime.ts";
+import type { SegmentStore } from "./segments.ts";
 import type { SpeechEncoder } from "./speech.ts";
 import type { VideoSink, VideoSource } from "./video.ts";
 
@@ -47,13 +49,24 @@ export interface LipSyncRequest {
   readonly deepCache?: boolean;
   /** What to do with frames that show no face. Default `pass`: they stay as they are. */
   readonly framesWithoutFace?: "pass" | "fail";
+  /**
+   * Which face of several: the one nearest to this point in the first frame that shows faces, from
+   * (0, 0) left top to (1, 1). It is followed from frame to frame; frames without it count as frames
+   * without a face. Default: the detector's first in every frame.
+   */
+  readonly faceAt?: RelativePoint;
+  /**
+   * Keeps what is finished, so that the same request goes on where an earlier one was stopped. Every
+   * input and setting must be the same: a store belongs to one request.
+   */
+  readonly segments?: SegmentStore;
   /** Another detector, for this run only. */
   readonly detector?: FaceDetector;
   /** Another sink, for this run only. */
   readonly sink?: VideoSink;
-  /** Called with the latents after every step. */
+  /** Called with the latents after every step that this run does. */
   readonly onLatents?: (latents: ChunkLatents) => void;
-  /** Stops the run within one denoising step; nothing is left behind. */
+  /** Stops the run within one denoising step; nothing is left behind but `segments`. */
   readonly signal?: AbortSignal;
 }
 
@@ -174,12 +187,19 @@ async function beforeAbort(promise: Promise<unknown>, signal: AbortSignal): Prom
 }
 
 function checkRequest(request: LipSyncRequest): LipSyncSettings {
-  const { inferenceSteps = 20, guidanceScale = 1.5, output, video, audio } = request;
+  const { inferenceSteps = 20, guidanceScale = 1.5, output, video, audio, faceAt } = request;
   if (!Number.isFinite(guidanceScale) || guidanceScale < 0 || guidanceScale > 20) {
     throw new LatentSyncError(
       "invalid_argument",
       `guidanceScale must be a number from 0 to 20, but is ${guidanceScale}.`,
       { hint: "Usual values are 1.0 to 3.0." },
+    );
+  }
+  if (faceAt !== undefined && ![faceAt.x, faceAt.y].every((value) => value >= 0 && value <= 1)) {
+    throw new LatentSyncError(
+      "invalid_argument",
+      `faceAt must have x and y from 0 to 1, but is ${faceAt.x}, ${faceAt.y}.`,
+      { hint: "Divide pixels by the frame's width and height." },
     );
   }
   for (const [name, input] of Object.entries({ video, audio })) {
@@ -199,6 +219,8 @@ function checkRequest(request: LipSyncRequest): LipSyncSettings {
     guidanceScale,
     deepCache: request.deepCache ?? false,
     requireFaces: request.framesWithoutFace === "fail",
+    faceAt,
+    segments: request.segments,
     onLatents: request.onLatents,
   };
 }

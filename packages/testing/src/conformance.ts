@@ -1,4 +1,5 @@
 export * from "./aligner-conformance.ts";
 export * from "./face-conformance.ts";
 export * from "./runtime-conformance.ts";
+export * from "./segment-conformance.ts";
 export * from "./video-conformance.ts";

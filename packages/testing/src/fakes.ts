@@ -18,6 +18,7 @@ import {
   type Rectangle,
   type RgbImage,
   type Runtime,
+  type SegmentStore,
   type Session,
   type SpeechEncoder,
   type Tensor,
@@ -241,6 +242,30 @@ export class FakeModel implements LatentSyncModel {
 
   async graph({ kind }: { readonly kind: GraphKind }): Promise<{ path: string }> {
     return { path: kind };
+  }
+}
+
+/** Keeps segments in memory, and remembers which were asked for. */
+export class FakeSegmentStore implements SegmentStore {
+  readonly segments: Map<number, Float32Array> = new Map();
+  readonly asked: number[] = [];
+
+  async read(
+    chunk: number,
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<Float32Array | undefined> {
+    options?.signal?.throwIfAborted();
+    this.asked.push(chunk);
+    return this.segments.get(chunk)?.slice();
+  }
+
+  async write(
+    chunk: number,
+    latents: Float32Array,
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<void> {
+    options?.signal?.throwIfAborted();
+    this.segments.set(chunk, latents.slice());
   }
 }
 

@@ -1,13 +1,11 @@
 /** The pictures and latents of the frames that are denoised together, in the official order. */
 import type { ModelInfo } from "../model.ts";
 import type { NormalGenerator } from "../random/normal-generator.ts";
-import type { Vae } from "./vae.ts";
+import { latentSizeOf, posteriorNoise, type Vae } from "./vae.ts";
 
 /** `F` frames on their way into the UNet. */
 export interface ChunkConditioning {
   readonly frames: number;
-  /** `[F, 3, R, R]` float32 in [-1, 1]: the aligned faces. */
-  readonly pixels: Float32Array;
   /** `[1 + 4 + 4, F, h, h]` float32: mask, latents of the masked faces, latents of the faces. */
   readonly channels: Float32Array;
 }
@@ -15,8 +13,9 @@ export interface ChunkConditioning {
 /**
  * Normalises aligned faces to [-1, 1].
  * @param faces one `[3, R, R]` uint8 each.
+ * @returns `[F, 3, R, R]` float32.
  */
-function normalizePixels(faces: readonly Uint8Array[]): Float32Array {
+export function normalizePixels(faces: readonly Uint8Array[]): Float32Array {
   const size = faces[0]?.length ?? 0;
   const pixels = new Float32Array(faces.length * size);
   for (const [frame, face] of faces.entries()) {
@@ -63,22 +62,22 @@ export function swapFramesAndChannels(
 
 /**
  * Encodes a chunk's faces. Draws the posterior samples of the masked faces first, then of the faces.
- * @param mask `[R, R]` float32, 1 = keep.
+ * @param options.pixels `[F, 3, R, R]` float32 in [-1, 1]: the aligned faces.
+ * @param options.mask `[R, R]` float32, 1 = keep.
  */
 export async function encodeChunk(options: {
-  readonly faces: readonly Uint8Array[];
+  readonly frames: number;
+  readonly pixels: Float32Array;
   readonly mask: Float32Array;
   readonly vae: Vae;
   readonly random: NormalGenerator;
   readonly info: ModelInfo;
   readonly signal: AbortSignal;
 }): Promise<ChunkConditioning> {
-  const { faces, mask, vae, random, info, signal } = options;
-  const frames = faces.length;
-  const pixels = normalizePixels(faces);
+  const { frames, pixels, mask, vae, random, info, signal } = options;
   const masked = await vae.encode(maskPixels(pixels, mask), frames, random, signal);
   const reference = await vae.encode(pixels, frames, random, signal);
-  const latentSize = info.resolution / info.vaeScaleFactor;
+  const latentSize = latentSizeOf(info);
   const plane = latentSize * latentSize;
   const channels = new Float32Array((1 + 2 * info.latentChannels) * frames * plane);
   const smallMask = latentMask(mask, info.resolution, latentSize);
@@ -88,7 +87,13 @@ export async function encodeChunk(options: {
     swapFramesAndChannels(reference, frames, info.latentChannels),
     (1 + info.latentChannels) * frames * plane,
   );
-  return { frames, pixels, channels };
+  return { frames, channels };
+}
+
+/** Draws what {@link encodeChunk} would draw, so that the chunks after a restored one get their own numbers. */
+export function skipChunkNoise(frames: number, info: ModelInfo, random: NormalGenerator): void {
+  posteriorNoise(info, frames, random);
+  posteriorNoise(info, frames, random);
 }
 
 /** `generated * (1 - mask) + pixels * mask` for every frame: only the masked region is new. */

@@ -3,6 +3,20 @@ import type { NormalGenerator } from "../random/normal-generator.ts";
 import type { Session } from "../runtime.ts";
 import { float32, type Tensor } from "../tensor.ts";
 
+/** Side of a latent picture. */
+export function latentSizeOf(info: ModelInfo): number {
+  return info.resolution / info.vaeScaleFactor;
+}
+
+/** The one draw that encoding `images` takes, `[images, 4, h, h]`. */
+export function posteriorNoise(
+  info: ModelInfo,
+  images: number,
+  random: NormalGenerator,
+): Float32Array {
+  return random.randn(images * info.latentChannels * latentSizeOf(info) ** 2);
+}
+
 /** The autoencoder between pixels and scaled latents. */
 export class Vae {
   readonly #encoder: Session;
@@ -34,9 +48,8 @@ export class Vae {
     random: NormalGenerator,
     signal: AbortSignal,
   ): Promise<Float32Array> {
-    const { resolution, latentChannels, vaeScaleFactor, scalingFactor, shiftFactor } = this.#info;
-    const latentSize = resolution / vaeScaleFactor;
-    const noise = random.randn(images * latentChannels * latentSize * latentSize);
+    const { resolution, scalingFactor, shiftFactor } = this.#info;
+    const noise = posteriorNoise(this.#info, images, random);
     const latents = new Float32Array(noise.length);
     const dims = [3, resolution, resolution];
     await this.#inBatches(pixels, images, async (batch, start, count) => {
@@ -59,8 +72,8 @@ export class Vae {
    * @returns `[images, 3, R, R]`, about [-1, 1].
    */
   async decode(latents: Float32Array, images: number, signal: AbortSignal): Promise<Float32Array> {
-    const { resolution, latentChannels, vaeScaleFactor, scalingFactor, shiftFactor } = this.#info;
-    const latentSize = resolution / vaeScaleFactor;
+    const { resolution, latentChannels, scalingFactor, shiftFactor } = this.#info;
+    const latentSize = latentSizeOf(this.#info);
     const unscaled = latents.map((value) => value / scalingFactor + shiftFactor);
     const pixels = new Float32Array(images * 3 * resolution * resolution);
     await this.#inBatches(unscaled, images, async (batch, start, count) => {

@@ -3,7 +3,7 @@
 interface Progress {
   /** Since the run began. */
   readonly elapsedSeconds: number;
-  /** Estimate from the denoising steps done so far; `undefined` until the first is done. */
+  /** Estimate from the denoising steps that this run has done; `undefined` until the first is done. */
   readonly remainingSeconds: number | undefined;
 }
 
@@ -13,13 +13,15 @@ export interface StageEvent extends Progress {
   readonly stage: "load" | "speech" | "frames" | "finish";
 }
 
-/** A chunk of frames is about to be denoised. */
+/** A chunk of frames is about to be denoised, or its latents were kept by an earlier run. */
 export interface ChunkEvent extends Progress {
   readonly type: "chunk";
   /** From 0. */
   readonly chunk: number;
   /** Chunks of the whole run, if every frame has a face. */
   readonly chunks: number;
+  /** The chunk needs no denoising: one `step` event says that all its steps are done. */
+  readonly restored?: true;
 }
 
 /** A denoising step is done. */
@@ -30,6 +32,8 @@ export interface StepEvent extends Progress {
   /** From 1 to `steps`. */
   readonly step: number;
   readonly steps: number;
+  /** All steps of the chunk were done by an earlier run; `step` is `steps`. */
+  readonly restored?: true;
 }
 
 /** Frames were handed to the encoder. */

@@ -1,8 +1,14 @@
 /** One run: speech and video in, video out. Its stages overlap and hold a few chunks at a time. */
-import { encodeChunk, keepSurroundings, swapFramesAndChannels } from "../diffusion/chunk.ts";
+import {
+  encodeChunk,
+  keepSurroundings,
+  normalizePixels,
+  skipChunkNoise,
+  swapFramesAndChannels,
+} from "../diffusion/chunk.ts";
 import { denoise } from "../diffusion/denoise.ts";
 import type { NoisePredictor } from "../diffusion/noise-predictor.ts";
-import type { Vae } from "../diffusion/vae.ts";
+import { latentSizeOf, type Vae } from "../diffusion/vae.ts";
 import { LatentSyncError } from "../errors.ts";
 import type { AlignedFace, FaceAligner, FaceDetector } from "../face.ts";
 import type { ImagePatch } from "../image.ts";
@@ -10,10 +16,12 @@ import type { ModelInfo } from "../model.ts";
 import type { NormalGenerator } from "../random/normal-generator.ts";
 import { createDdimScheduler } from "../schedulers/ddim.ts";
 import type { Scheduler } from "../schedulers/scheduler.ts";
+import type { SegmentStore } from "../segments.ts";
 import type { SpeechEncoder } from "../speech.ts";
 import type { VideoFrame, VideoReader, VideoSink, VideoSource } from "../video.ts";
 import { groupIntoChunks } from "./chunks.ts";
 import type { BareEvent, LipSyncResult } from "./events.ts";
+import type { RelativePoint } from "./face-choice.ts";
 import type { Networks } from "./networks.ts";
 import { prefetch } from "./prefetch.ts";
 import { prepareFrames, type PreparedFrame } from "./prepare.ts";
@@ -40,6 +48,8 @@ export interface LipSyncSettings {
   readonly guidanceScale: number;
   readonly deepCache: boolean;
   readonly requireFaces: boolean;
+  readonly faceAt: RelativePoint | undefined;
+  readonly segments: SegmentStore | undefined;
   readonly onLatents: ((latents: ChunkLatents) => void) | undefined;
 }
 
@@ -50,6 +60,15 @@ export interface ChunkLatents {
   readonly step: number;
   /** `[4, F, h, h]` float32, scaled. */
   readonly latents: Float32Array;
+}
+
+/** The frames of a chunk that show a face. */
+interface FaceChunk {
+  /** From 0. */
+  readonly index: number;
+  readonly frames: readonly { readonly face: AlignedFace; readonly speech: Float32Array }[];
+  /** `[F, 3, R, R]` float32 in [-1, 1]. */
+  readonly pixels: Float32Array;
 }
 
 /** What turns noise into faces. */
@@ -177,7 +196,7 @@ export class LipSyncRun {
     frameCount: number,
   ): AsyncIterable<PreparedFrame[]> {
     const { info, detector, aligner } = this.#parts;
-    const { requireFaces } = this.#settings;
+    const { requireFaces, faceAt } = this.#settings;
     const signal = this.#signal;
     const frames = prepareFrames({
       reader,
@@ -186,6 +205,7 @@ export class LipSyncRun {
       speech,
       frameCount,
       requireFaces,
+      faceAt,
       signal,
     });
     return prefetch(groupIntoChunks(frames, info.framesPerChunk), 1, releaseChunk);
@@ -196,8 +216,7 @@ export class LipSyncRun {
     opening: Promise<DiffusionModel>,
   ): AsyncGenerator<SyncedFrame> {
     const { info, random } = this.#parts;
-    const latentSize = info.resolution / info.vaeScaleFactor;
-    const noise = random.randn(info.latentChannels * latentSize * latentSize);
+    const noise = random.randn(info.latentChannels * latentSizeOf(info) ** 2);
     let index = 0;
     for await (const chunk of chunks) {
       const rest = [...chunk];
@@ -223,39 +242,76 @@ export class LipSyncRun {
 
   /** New faces of one chunk, each `[3, R, R]` float32. */
   async #generate(
-    frames: readonly { readonly face: AlignedFace; readonly speech: Float32Array }[],
+    frames: FaceChunk["frames"],
     noise: Float32Array,
-    chunk: number,
+    index: number,
     model: DiffusionModel,
   ): Promise<Float32Array[]> {
-    const { info, aligner, random } = this.#parts;
-    const { guidanceScale, inferenceSteps: steps, onLatents } = this.#settings;
-    const { mask } = aligner;
-    const signal = this.#signal;
-    this.#emit({ type: "chunk", chunk, chunks: this.#chunks });
-    const faces = frames.map(({ face }) => face.pixels);
-    const conditioning = await encodeChunk({ faces, mask, vae: model.vae, random, info, signal });
-    const audio = concatenate(frames.map(({ speech }) => speech));
-    let latents: Float32Array = noise;
-    let step = 0;
-    for await (latents of denoise({
-      ...model,
-      conditioning,
-      noise,
-      audio,
-      guidanceScale,
-      info,
-      signal,
-    })) {
-      onLatents?.({ chunk, step, latents });
-      step += 1;
-      this.#emit({ type: "step", chunk, chunks: this.#chunks, step, steps });
-    }
+    const { info, aligner } = this.#parts;
+    const pixels = normalizePixels(frames.map(({ face }) => face.pixels));
+    const chunk: FaceChunk = { index, frames, pixels };
+    const latents = (await this.#recall(chunk)) ?? (await this.#denoise(chunk, noise, model));
     const perFrame = swapFramesAndChannels(latents, info.latentChannels, frames.length);
-    const decoded = await model.vae.decode(perFrame, frames.length, signal);
-    const result = keepSurroundings(decoded, conditioning.pixels, mask);
+    const decoded = await model.vae.decode(perFrame, frames.length, this.#signal);
+    const result = keepSurroundings(decoded, pixels, aligner.mask);
     const size = result.length / frames.length;
     return frames.map((_, frame) => result.slice(frame * size, (frame + 1) * size));
+  }
+
+  /** A chunk's latents that an earlier run has kept; the random numbers go on as after denoising. */
+  async #recall({ index: chunk, frames }: FaceChunk): Promise<Float32Array | undefined> {
+    const { info, random } = this.#parts;
+    const { segments, inferenceSteps: steps } = this.#settings;
+    const latents = await segments?.read(chunk, { signal: this.#signal });
+    if (latents === undefined) return undefined;
+    const expected = info.latentChannels * frames.length * latentSizeOf(info) ** 2;
+    if (latents.length !== expected) {
+      throw new LatentSyncError(
+        "invalid_argument",
+        `The segment store has ${latents.length} numbers for chunk ${chunk}, whose ${frames.length} faces need ${expected}: they are of another request.`,
+        { hint: "Give each request a segment store of its own." },
+      );
+    }
+    skipChunkNoise(frames.length, info, random);
+    const chunks = this.#chunks;
+    this.#emit({ type: "chunk", chunk, chunks, restored: true });
+    this.#emit({ type: "step", chunk, chunks, step: steps, steps, restored: true });
+    return latents;
+  }
+
+  /** Denoises a chunk and keeps the result. */
+  async #denoise(
+    { index: chunk, frames, pixels }: FaceChunk,
+    noise: Float32Array,
+    model: DiffusionModel,
+  ): Promise<Float32Array> {
+    const { info, random, aligner } = this.#parts;
+    const { guidanceScale, inferenceSteps: steps, onLatents, segments } = this.#settings;
+    const { vae } = model;
+    const { mask } = aligner;
+    const signal = this.#signal;
+    const chunks = this.#chunks;
+    this.#emit({ type: "chunk", chunk, chunks });
+    const conditioning = await encodeChunk({
+      frames: frames.length,
+      pixels,
+      mask,
+      vae,
+      random,
+      info,
+      signal,
+    });
+    const audio = concatenate(frames.map(({ speech }) => speech));
+    const inputs = { ...model, conditioning, noise, audio, guidanceScale, info, signal };
+    let latents: Float32Array = noise;
+    let step = 0;
+    for await (latents of denoise(inputs)) {
+      onLatents?.({ chunk, step, latents });
+      step += 1;
+      this.#emit({ type: "step", chunk, chunks, step, steps });
+    }
+    await segments?.write(chunk, latents, { signal });
+    return latents;
   }
 
   #restore(

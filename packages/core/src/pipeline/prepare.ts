@@ -15,6 +15,7 @@ import {
   type RgbImage,
 } from "../image.ts";
 import type { VideoFrame, VideoReader } from "../video.ts";
+import { FaceChoice, type RelativePoint } from "./face-choice.ts";
 import { frameSequence } from "./frame-sequence.ts";
 import { prefetch } from "./prefetch.ts";
 
@@ -37,6 +38,8 @@ export interface PrepareOptions {
   readonly frameCount: number;
   /** A frame without a face is an error, as in the official pipeline, instead of passing through. */
   readonly requireFaces: boolean;
+  /** Which face, if there are several. Default: the detector's first. */
+  readonly faceAt: RelativePoint | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -110,11 +113,13 @@ async function alignFrame(
 class FaceLocator {
   readonly #options: PrepareOptions;
   readonly #transform: FaceTransform;
+  readonly #choice: FaceChoice | undefined;
   readonly #matrices: (AffineMatrix | undefined)[] = [];
 
   constructor(options: PrepareOptions) {
     this.#options = options;
     this.#transform = options.aligner.createTransform();
+    this.#choice = options.faceAt === undefined ? undefined : new FaceChoice(options.faceAt);
   }
 
   async locate(frame: VideoFrame): Promise<{ matrix?: AffineMatrix; image?: RgbImage }> {
@@ -124,7 +129,8 @@ class FaceLocator {
     }
     const { detector, requireFaces, signal } = this.#options;
     const image = await frame.toRgb();
-    const [face] = await detector.detect(image, frame.index, { signal });
+    const faces = await detector.detect(image, frame.index, { signal });
+    const face = this.#choice === undefined ? faces[0] : this.#choice.next(faces, frame);
     const matrix = face === undefined ? undefined : this.#transformOf(face.points);
     if (matrix === undefined && requireFaces) {
       throw new LatentSyncError(

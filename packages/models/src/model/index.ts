@@ -1,4 +1,5 @@
 export type { GraphProgress } from "./checkpoint-model.ts";
+export { hashModelFiles, listModelFiles } from "./model-file-hashes.ts";
 export {
   convertCheckpoint,
   openModel,

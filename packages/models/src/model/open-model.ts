@@ -26,7 +26,10 @@ export type OpenedModel = LatentSyncModel & AsyncDisposable;
 /** Licence of weights that lie in a user's own folder. */
 const UNKNOWN_LICENCE = "as its owner says; LatentSync's published weights are openrail++";
 
-const PUBLISHED_NAME = /^(latentsync-|hf:)/;
+/** Whether a reference is a name of the hub, not a path. */
+export function isPublishedName(reference: string): boolean {
+  return /^(latentsync-|hf:)/.test(reference);
+}
 
 interface NamedCheckpoint {
   readonly checkpoint: ModelCheckpoint;
@@ -47,7 +50,7 @@ async function openCheckpoint(
     ...(cacheFolder === undefined ? {} : { cacheFolder }),
     ...(signal === undefined ? {} : { signal }),
   };
-  if (typeof reference === "string" && PUBLISHED_NAME.test(reference)) {
+  if (typeof reference === "string" && isPublishedName(reference)) {
     const { files, licences, name } = await findPulledModel(reference);
     const checkpoint = await openModelFiles(files, options);
     return { checkpoint, name, licence: joinLicences(licences) };
@@ -84,7 +87,7 @@ export async function openModel(
   reference: ModelReference,
   settings: OpenModelSettings = {},
 ): Promise<OpenedModel> {
-  if (typeof reference === "string" && !PUBLISHED_NAME.test(reference)) {
+  if (typeof reference === "string" && !isPublishedName(reference)) {
     const converted = await openConvertedModel(reference);
     if (converted !== undefined) return converted;
   }
