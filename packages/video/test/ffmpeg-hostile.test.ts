@@ -49,6 +49,7 @@ describe("files that are not videos", () => {
     ["hls.mp4", "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nfile:///etc/passwd\n"],
     ["concat.mp4", "ffconcat version 1.0\nfile real.mp4\n"],
     ["sdp.mp4", "v=0\no=- 0 0 IN IP4 127.0.0.1\nc=IN IP4 127.0.0.1\nm=video 5004 RTP/AVP 96\n"],
+    ["subtitles.idx", "# VobSub index file, v7 (do not modify this line!)\nid: en, index: 0\n"],
     ["dash.mp4", '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011"></MPD>'],
   ])("%s is refused in one clear sentence", async (name, content) => {
     await video("real.mp4");
@@ -78,7 +79,45 @@ describe("files that are not videos", () => {
   });
 });
 
+/** A movie whose pictures lie in another file of its folder, at the places where that has them. */
+function movieWithPicturesIn(name: string, whole: Buffer): Buffer {
+  const alias = Buffer.alloc(200);
+  alias.writeUInt32BE(alias.length, 0);
+  alias.write("alis", 4);
+  // One level up from either file: the same folder.
+  alias.writeUInt16BE(1, 142);
+  alias.writeUInt16BE(1, 144);
+  const path = `:${name}`;
+  alias.writeUInt16BE(2, 162);
+  alias.writeUInt16BE(path.length, 164);
+  alias.write(path, 166);
+  alias.writeUInt16BE(0xffff, 166 + path.length + (path.length % 2));
+  const reference = whole.indexOf("url ", whole.indexOf("dref")) - 4;
+  const grown = alias.length - whole.readUInt32BE(reference);
+  const movie = Buffer.from(whole);
+  for (const box of ["moov", "trak", "mdia", "minf", "dinf", "dref"]) {
+    const at = movie.lastIndexOf(box, reference) - 4;
+    movie.writeUInt32BE(movie.readUInt32BE(at) + grown, at);
+  }
+  const end = reference + whole.readUInt32BE(reference);
+  const start = movie.lastIndexOf("moov") - 4;
+  const brand = Buffer.from("\0\0\0\x14ftypqt  \0\0\0\0qt  ", "latin1");
+  return Buffer.concat([
+    brand,
+    movie.subarray(start, reference),
+    alias,
+    movie.subarray(end, start + movie.readUInt32BE(start)),
+  ]);
+}
+
 describe("files that lie", () => {
+  it("a movie that keeps its pictures in another file is not followed there", async () => {
+    const whole = await readFile(await video("elsewhere.mp4"));
+    await writeFile(file("reference.mov"), movieWithPicturesIn("elsewhere.mp4", whole));
+    const error = await latentSyncError(decode(file("reference.mov")));
+    expect(error.code).toBe("invalid_media");
+  });
+
   it.each([
     [60_000, 60_000],
     [4, 60_000],

@@ -26,6 +26,7 @@ const REFUSED_DEMUXERS: ReadonlySet<string> = new Set([
   "sdp",
   "tty",
   "vapoursynth",
+  "vobsub",
   "webm_dash_manifest",
   "xbin",
 ]);
@@ -123,6 +124,9 @@ export class MediaInput implements AsyncDisposable {
     try {
       using dictionary = Dictionary.fromObject({
         protocol_whitelist: "file",
+        format_whitelist: format.name ?? "",
+        // QuickTime files may name others that hold their pictures.
+        enable_drefs: 0,
         max_streams: MAX_STREAMS,
       });
       const failure = `${path} cannot be opened (it looks like ${format.longName ?? format.name}, but is damaged or incomplete)`;

@@ -1,1 +1,2 @@
 export { createPictureVideo, type PictureVideoOptions } from "./picture-video.ts";
+export { writeVideo, type WriteVideoOptions } from "./write-video.ts";
