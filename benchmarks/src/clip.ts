@@ -15,7 +15,7 @@ import {
   type SyntheticSpeech,
   synthesizeSpeech,
 } from "@ls/synthetic";
-import { createFfmpegVideoSink, createPictureVideo } from "@ls/video";
+import { createFfmpegVideoSink, createPictureVideo, writeVideo } from "@ls/video";
 
 export const PICTURE = { width: 1080, height: 1920 } as const;
 export const FRAMES_PER_SECOND = 25;
@@ -47,21 +47,6 @@ export async function stillClip(frameCount: number): Promise<VideoReader> {
   return createPictureVideo({ width, height, frameCount, picture: () => picture });
 }
 
-/** Encodes a video with a sound, as the pipeline's sink does. */
-export async function encodeClip(
-  source: VideoReader,
-  audioPath: string,
-  path: string,
-  signal: AbortSignal,
-): Promise<void> {
-  await using writer = await createFfmpegVideoSink().create({ path, source, audioPath, signal });
-  for await (const drawn of source.frames({ signal })) {
-    using frame = drawn;
-    await writer.write(frame);
-  }
-  await writer.finish();
-}
-
 /** Speech as a WAV file. */
 export async function writeSpeech(folder: string, seconds: number): Promise<string> {
   const path = join(folder, "speech.wav");
@@ -76,8 +61,9 @@ export async function writeClip(
   seconds: number,
   signal: AbortSignal,
 ): Promise<{ readonly video: string; readonly audio: string }> {
-  const audio = await writeSpeech(folder, seconds);
-  const video = join(folder, "input.mp4");
-  await encodeClip(await stillClip(seconds * FRAMES_PER_SECOND), audio, video, signal);
-  return { video, audio };
+  const audioPath = await writeSpeech(folder, seconds);
+  const path = join(folder, "input.mp4");
+  await using source = await stillClip(seconds * FRAMES_PER_SECOND);
+  await writeVideo({ sink: createFfmpegVideoSink(), path, source, audioPath, signal });
+  return { video: path, audio: audioPath };
 }

@@ -36,6 +36,12 @@ export interface MeasureOptions {
   readonly onRun?: (name: string, round: number, milliseconds: number) => void;
 }
 
+export interface Timed<T> {
+  readonly result: T;
+  readonly milliseconds: number;
+  readonly peakMemoryBytes: number;
+}
+
 const MEMORY_SAMPLE_MS = 20;
 const WARM_UP = -1;
 
@@ -56,7 +62,7 @@ export async function measure(options: MeasureOptions): Promise<Measurement[]> {
   for (let round = WARM_UP; round < rounds; round++) {
     for (const entry of open) {
       signal.throwIfAborted();
-      const { milliseconds, peakMemoryBytes } = await timed(entry.benchmark);
+      const { milliseconds, peakMemoryBytes } = await timed(() => entry.benchmark.run());
       if (round === WARM_UP) continue;
       entry.milliseconds.push(milliseconds);
       entry.peakMemoryBytes = Math.max(entry.peakMemoryBytes, peakMemoryBytes);
@@ -72,18 +78,18 @@ export async function measure(options: MeasureOptions): Promise<Measurement[]> {
   }));
 }
 
-async function timed(
-  benchmark: Benchmark,
-): Promise<{ milliseconds: number; peakMemoryBytes: number }> {
+/** How long `work` takes, and the process's resident memory at most meanwhile. */
+export async function timed<T>(work: () => Promise<T>): Promise<Timed<T>> {
   let peakMemoryBytes = process.memoryUsage.rss();
   const sampler = setInterval(() => {
     peakMemoryBytes = Math.max(peakMemoryBytes, process.memoryUsage.rss());
   }, MEMORY_SAMPLE_MS);
   try {
     const start = performance.now();
-    await benchmark.run();
+    const result = await work();
     const milliseconds = performance.now() - start;
-    return { milliseconds, peakMemoryBytes: Math.max(peakMemoryBytes, process.memoryUsage.rss()) };
+    peakMemoryBytes = Math.max(peakMemoryBytes, process.memoryUsage.rss());
+    return { result, milliseconds, peakMemoryBytes };
   } finally {
     clearInterval(sampler);
   }

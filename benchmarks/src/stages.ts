@@ -16,9 +16,14 @@ import {
   type Session,
   type Tensor,
 } from "@ls/core";
-import { createFaceAligner, createFfmpegVideoSource, createMediaPipeDetector } from "@ls/video";
 import {
-  encodeClip,
+  createFaceAligner,
+  createFfmpegVideoSink,
+  createFfmpegVideoSource,
+  createMediaPipeDetector,
+  writeVideo,
+} from "@ls/video";
+import {
   FRAMES_PER_SECOND,
   generateSpeech,
   PICTURE,
@@ -215,10 +220,11 @@ async function createPaste({ model }: StageOptions): Promise<Benchmark> {
 async function createEncode(_: StageOptions, signal: AbortSignal): Promise<Benchmark> {
   const source = await stillClip(FRAMES_PER_SECOND);
   return inTemporaryFolder(async (folder, resources) => {
-    const speech = await writeSpeech(folder, 1);
+    const sink = createFfmpegVideoSink();
+    const audioPath = await writeSpeech(folder, 1);
     let take = 0;
     const run = (): Promise<void> =>
-      encodeClip(source, speech, join(folder, `${take++}.mp4`), signal);
+      writeVideo({ sink, source, audioPath, path: join(folder, `${take++}.mp4`), signal });
     return benchmark("encode", { unit: "1080p frames", items: FRAMES_PER_SECOND }, run, resources);
   });
 }

@@ -12,7 +12,7 @@ import {
   type SyntheticSpeech,
   synthesizeSpeech,
 } from "@ls/synthetic";
-import { createFfmpegVideoSink, createPictureVideo } from "@ls/video";
+import { createFfmpegVideoSink, createPictureVideo, writeVideo } from "@ls/video";
 import { FACES } from "./settings.ts";
 
 const SIZE = { width: 448, height: 448 } as const;
@@ -62,12 +62,7 @@ export async function writeHeldOutClip(
   await writeWav(audioPath, newSpeech.samples, newSpeech.sampleRateHz);
   await using source = drawn((at) => oldSpeech.articulationAt(at));
   const sink = createFfmpegVideoSink({ codec: "ffv1" });
-  await using writer = await sink.create({ path: videoPath, source, audioPath });
-  for await (const picture of source.frames()) {
-    using frame = picture;
-    await writer.write(frame);
-  }
-  await writer.finish();
+  await writeVideo({ sink, path: videoPath, source, audioPath });
   return {
     videoPath,
     audioPath,

@@ -17,6 +17,7 @@ import {
   createFfmpegVideoSource,
   createPictureVideo,
   readImage,
+  writeVideo,
 } from "@ls/video";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openTruth } from "../src/evaluation/truth.ts";
@@ -70,16 +71,7 @@ async function encode(
   picture: (frame: number) => RgbImage | Promise<RgbImage>,
 ): Promise<void> {
   await using source: VideoReader = createPictureVideo({ ...SIZE, frameCount, picture });
-  await using writer = await createFfmpegVideoSink().create({
-    path,
-    source,
-    audioPath: files.voice,
-  });
-  for await (const drawn of source.frames()) {
-    using frame = drawn;
-    await writer.write(frame);
-  }
-  await writer.finish();
+  await writeVideo({ sink: createFfmpegVideoSink(), path, source, audioPath: files.voice });
 }
 
 async function writeTruth(name: string, content: unknown): Promise<string> {

@@ -18,37 +18,34 @@ import {
   integer,
   jsonOption,
   precisionOption,
-  type RuntimeName,
   runtimeOption,
   threadsOption,
 } from "../options.ts";
 import { selectRuntime } from "../select-runtime.ts";
 import { formatBytes } from "../terminal.ts";
 import { nativeVersions, packageVersion } from "../version.ts";
+import { benchSuite, type BenchSuiteOptions, DEFAULT_SUITE_STEPS } from "./bench-suite.ts";
 
 const SIZES = ["small", "256", "512"] as const;
 const STAGES: readonly string[] = [...stageNames, "whole"];
+const DEFAULT_WHOLE_STEPS = 6;
 
-interface BenchOptions {
-  readonly model?: string;
+interface BenchOptions extends BenchSuiteOptions {
   readonly size: (typeof SIZES)[number];
   readonly stages: readonly string[];
   readonly rounds: number;
   readonly frames?: number;
   readonly seconds: number;
-  readonly inferenceSteps: number;
-  readonly runtime: RuntimeName;
-  readonly precision: "auto" | "float32" | "float16";
-  readonly threads?: number;
   readonly fullSize?: boolean;
-  readonly report?: string;
-  readonly json?: boolean;
+  readonly suite?: boolean;
 }
 
 export function addBenchCommand(program: Command, context: CommandContext): void {
   program
     .command("bench")
-    .description("time every stage on this machine, on drawn pictures and random weights")
+    .description(
+      "time every stage on this machine, on drawn pictures and random weights; or compare two builds on a fixed evaluation set",
+    )
     .option("--model <name|dir>", "a model of yours instead of random weights")
     .addOption(
       new Option("--size <size>", "random weights: a small model, or LatentSync's real sizes")
@@ -59,7 +56,11 @@ export function addBenchCommand(program: Command, context: CommandContext): void
     .option("--rounds <n>", "measured runs of each stage", integer(1, 10_000), 5)
     .option("--frames <n>", "frames of the UNet's step; default: a chunk", integer(1, 24))
     .option("--seconds <n>", "length of the whole run's clip", integer(1, 3600), 2)
-    .option("--inference-steps <n>", "steps of the whole run", integer(1, 1000), 6)
+    .option(
+      "--inference-steps <n>",
+      `steps; default: ${DEFAULT_WHOLE_STEPS} of the whole run, ${DEFAULT_SUITE_STEPS} of the evaluation set`,
+      integer(1, 1000),
+    )
     .addOption(runtimeOption())
     .addOption(precisionOption())
     .addOption(threadsOption())
@@ -69,14 +70,52 @@ export function addBenchCommand(program: Command, context: CommandContext): void
         "time reading, building and loading a full-size checkpoint instead (11 GB of temporary files)",
       ).conflicts(["model", "report"]),
     )
-    .option("--report <file>", "also write the Markdown report to a file")
+    .addOption(
+      new Option(
+        "--suite",
+        "lip-sync and measure a fixed evaluation set instead; default model: the newest pulled one",
+      ).conflicts(["size", "stages", "rounds", "frames", "seconds", "fullSize"]),
+    )
+    .addOption(
+      new Option("--cases <list>", "only these cases of the evaluation set")
+        .argParser(splitList)
+        .implies({ suite: true }),
+    )
+    .addOption(
+      new Option(
+        "--baseline <file>",
+        "run the evaluation set and compare with this report; exit code 1 if a case is worse",
+      ).implies({ suite: true }),
+    )
+    .addOption(
+      new Option("--compare <files...>", "compare two reports of the evaluation set; runs nothing")
+        .conflicts(["baseline", "model", "inferenceSteps"])
+        .implies({ suite: true }),
+    )
+    .option(
+      "--report <file>",
+      "also write the report to a file: Markdown; of the evaluation set JSON, unless it ends in .md",
+    )
     .addOption(jsonOption())
     .addOption(debugOption())
-    .action((options: BenchOptions) => bench(options, context));
+    .addHelpText("after", EXAMPLES)
+    .action((options: BenchOptions) =>
+      options.suite === true ? benchSuite(options, context) : bench(options, context),
+    );
 }
 
+const EXAMPLES = `
+Examples:
+  latentsync-ts bench --rounds 5 --report report.md
+  latentsync-ts bench --suite --report build-a.json
+  latentsync-ts bench --suite --baseline build-a.json --report build-b.json
+  latentsync-ts bench --suite --compare build-a.json build-b.json --report pull-request.md
+`;
+
+const splitList = (text: string): readonly string[] => text.split(",").map((item) => item.trim());
+
 function parseStages(text: string): readonly string[] {
-  const stages = text.split(",").map((stage) => stage.trim());
+  const stages = splitList(text);
   const unknown = stages.filter((stage) => !STAGES.includes(stage));
   if (unknown.length > 0) {
     throw new InvalidArgumentError(`Unknown: ${unknown.join(", ")}. Known: ${STAGES.join(", ")}.`);
@@ -94,7 +133,8 @@ async function bench(options: BenchOptions, context: CommandContext): Promise<vo
     return;
   }
   const { terminal, signal } = context;
-  const { frames, stages, rounds, seconds, inferenceSteps, size, json } = options;
+  const { frames, stages, rounds, seconds, size, json } = options;
+  const inferenceSteps = options.inferenceSteps ?? DEFAULT_WHOLE_STEPS;
   const model = resources.use(
     options.model === undefined
       ? openRandomModel({ size })

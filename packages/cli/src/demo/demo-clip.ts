@@ -12,7 +12,7 @@ import {
   type SyntheticSpeech,
   synthesizeSpeech,
 } from "@ls/synthetic";
-import { createFfmpegVideoSink, createPictureVideo } from "@ls/video";
+import { createFfmpegVideoSink, createPictureVideo, writeVideo } from "@ls/video";
 
 export const FRAMES_PER_SECOND = 25;
 const SIZE = { width: 480, height: 480 } as const;
@@ -83,12 +83,7 @@ export async function writeDemoClip(
       picture: (index) => renderTalkingHead(head, index),
     });
     const { video: path } = paths;
-    await using writer = await createFfmpegVideoSink().create({ path, source, audioPath, signal });
-    for await (const drawn of source.frames({ signal })) {
-      using frame = drawn;
-      await writer.write(frame);
-    }
-    await writer.finish();
+    await writeVideo({ sink: createFfmpegVideoSink(), path, source, audioPath, signal });
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
