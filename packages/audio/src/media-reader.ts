@@ -113,6 +113,8 @@ export class MediaReader implements AsyncDisposable {
     using dictionary = Dictionary.fromObject({
       protocol_whitelist: "file",
       format_whitelist: FORMATS,
+      // QuickTime files may name others that hold their sound.
+      enable_drefs: 0,
     });
     const status = await format.openInput(resolve(path), null, dictionary);
     if (status < 0) {

@@ -121,7 +121,10 @@ interface ChosenModel {
   readonly notices: readonly string[];
 }
 
-async function chooseModel(options: LoadOptions): Promise<ChosenModel> {
+/** The model that {@link load} takes. */
+export async function chooseModel(
+  options: Pick<LoadOptions, "model" | "unetConfig" | "unetCheckpoint">,
+): Promise<ChosenModel> {
   const { model, unetConfig, unetCheckpoint } = options;
   if (unetConfig !== undefined || unetCheckpoint !== undefined) {
     if (unetConfig === undefined || unetCheckpoint === undefined || model !== undefined) {

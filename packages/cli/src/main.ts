@@ -2,10 +2,12 @@ import { Command, CommanderError } from "commander";
 import type { CommandContext } from "./command-context.ts";
 import { addBenchCommand } from "./commands/bench.ts";
 import { addDemoCommand } from "./commands/demo.ts";
+import { addDeployCommand } from "./commands/deploy.ts";
 import { addEvaluateCommand } from "./commands/evaluate.ts";
 import { addInferCommand } from "./commands/infer.ts";
 import { addInfoCommand } from "./commands/info.ts";
 import { addModelsCommand } from "./commands/models.ts";
+import { addServeCommand } from "./commands/serve.ts";
 import { Interrupted, listenForInterrupt } from "./interrupt.ts";
 import { translateOfficialFlags } from "./official-flags.ts";
 import { type Complaint, describeError, formatError, type Terminal } from "./terminal.ts";
@@ -38,7 +40,9 @@ function createProgram(context: CommandContext): Command {
   addEvaluateCommand(program, context);
   addModelsCommand(program, context);
   addInfoCommand(program, context);
+  addServeCommand(program, context);
   addBenchCommand(program, context);
+  addDeployCommand(program, context);
   return program;
 }
 

@@ -1,4 +1,5 @@
 /** Parsers of option values: a clear usage error for what is not allowed. */
+import type { RelativePoint } from "@ls/core";
 import { InvalidArgumentError, Option } from "commander";
 
 /** A whole number within bounds. */
@@ -21,6 +22,20 @@ export function decimal(minimum: number, maximum: number): (text: string) => num
     }
     return value;
   };
+}
+
+/** A place in the picture: `0.3,0.5` or `30%,50%`. */
+export function position(text: string): RelativePoint {
+  const [x, y, ...more] = text.split(",").map((part) => {
+    const match = /^\s*(\d+(?:\.\d+)?|\.\d+)(%?)\s*$/.exec(part);
+    return match === null ? Number.NaN : Number(match[1]) / (match[2] === "%" ? 100 : 1);
+  });
+  const isInside = (value: number | undefined): value is number =>
+    value !== undefined && value >= 0 && value <= 1;
+  if (!isInside(x) || !isInside(y) || more.length > 0) {
+    throw new InvalidArgumentError("Expected x,y from 0,0 (left top) to 1,1, or in percent.");
+  }
+  return { x, y };
 }
 
 export const RUNTIMES = ["auto", "cpu", "cuda", "webgpu", "coreml", "directml"] as const;

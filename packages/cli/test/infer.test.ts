@@ -22,7 +22,7 @@ const infer = (output: string, ...more: readonly string[]): readonly string[] =>
   ...["--model", demo.model, "--runtime", "cpu", "--inference-steps", "1", ...more],
 ];
 
-/** The frames as they reach the encoder: encoders' threads need not agree with themselves. */
+/** The frames as they reach the encoder. */
 async function expectSameFrames(actual: string, expected: string): Promise<void> {
   const names = await readdir(expected);
   expect(await readdir(actual)).toEqual(names);

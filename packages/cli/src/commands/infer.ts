@@ -1,3 +1,4 @@
+import type { RelativePoint } from "@ls/core";
 import type { VideoCodec } from "@ls/video";
 import type { Command } from "commander";
 import type { CommandContext } from "../command-context.ts";
@@ -8,6 +9,7 @@ import {
   integer,
   jsonOption,
   modelOption,
+  position,
   precisionOption,
   type RuntimeName,
   runtimeOption,
@@ -32,6 +34,7 @@ interface InferOptions {
   readonly enableDeepcache?: boolean;
   readonly faceDetector: "mediapipe" | "insightface";
   readonly faceModel?: string;
+  readonly faceAt?: RelativePoint;
   readonly landmarks?: string;
   readonly framesOut?: string;
   readonly codec: VideoCodec;
@@ -64,6 +67,11 @@ export function addInferCommand(program: Command, context: CommandContext): void
         .default("mediapipe"),
     )
     .option("--face-model <dir>", "folder with InsightFace's det_10g.onnx and 2d106det.onnx")
+    .option(
+      "--face-at <x,y>",
+      "which face of several: the nearest to this point of the first frame with faces, such as 0.3,0.5 or 30%,50%",
+      position,
+    )
     .option("--landmarks <file>", "JSON with the three alignment points of every frame")
     .option("--frames-out <dir>", "also write every output frame as PNG, before encoding")
     .addOption(
@@ -91,6 +99,7 @@ const EXAMPLES = `
 Examples:
   latentsync-ts infer --video face.mp4 --audio speech.wav --out out.mp4
   latentsync-ts infer --video face.mp4 --audio speech.mp3 --out out.mp4 --model latentsync-1.5 --enable-deepcache
+  latentsync-ts infer --video couple.mp4 --audio speech.wav --out out.mp4 --face-at 75%,40%
 `;
 
 async function infer(options: InferOptions, { terminal, signal }: CommandContext): Promise<void> {
@@ -114,6 +123,7 @@ async function infer(options: InferOptions, { terminal, signal }: CommandContext
     guidanceScale: options.guidanceScale,
     seed,
     deepCache: options.enableDeepcache ?? false,
+    ...(options.faceAt === undefined ? {} : { faceAt: options.faceAt }),
     framesWithoutFace: options.compat === true ? "fail" : "pass",
     signal,
   })) {

@@ -1,0 +1,114 @@
+/** The engine that the service's worker processes import: what `infer` runs, with segments kept. */
+import { availableParallelism } from "node:os";
+import type { LipSyncEvent } from "@ls/core";
+import { demoModelFolder, readDemoModelManifest } from "@ls/demo-model";
+import {
+  computeSha256,
+  createSegmentFolder,
+  hashModelFiles,
+  type ModelReference,
+  type SegmentFingerprint,
+} from "@ls/models";
+import type { Engine, EngineDescription, EngineFactory, EngineRequest } from "@ls/server";
+import { chooseModel, load, type LoadedEngine } from "../load.ts";
+import { packageVersion } from "../version.ts";
+import { checkEngineOptions, type EngineOptions } from "./engine-options.ts";
+import { describeHardware } from "./hardware.ts";
+
+/**
+ * Loads the model once; runs follow one another. With the same settings the output is that of
+ * `latentsync-ts infer`, byte for byte.
+ * @throws LatentSyncError as {@link load}, and `invalid_argument` for an option.
+ */
+export const createEngine: EngineFactory = async (options, { signal }) => {
+  const settings = checkEngineOptions(options);
+  const { reference, notices } = await chooseModel(settings);
+  const chosen = typeof reference === "string" ? { model: reference } : {};
+  const loaded = await load({ ...settings, ...chosen, signal });
+  try {
+    const description: EngineDescription = {
+      software: { name: "latentsync-ts", version: packageVersion() },
+      model: { name: loaded.model.name, files: await modelFiles(reference, signal) },
+      runtime: { name: loaded.runtime, hardware: await describeHardware(loaded.runtime) },
+      notices: [...notices, ...loaded.notices],
+    };
+    return new LocalEngine(loaded, settings, description);
+  } catch (error) {
+    await loaded[Symbol.asyncDispose]();
+    throw error;
+  }
+};
+
+/** The bundled model brings its hashes; those of others are computed once and remembered. */
+async function modelFiles(
+  reference: ModelReference,
+  signal: AbortSignal,
+): Promise<Readonly<Record<string, string>>> {
+  if (reference !== demoModelFolder()) return hashModelFiles(reference, { signal });
+  const { files } = await readDemoModelManifest({ signal });
+  return Object.fromEntries(files.map(({ path, sha256 }) => [path, sha256]));
+}
+
+class LocalEngine implements Engine {
+  readonly description: EngineDescription;
+  readonly #loaded: LoadedEngine;
+  readonly #options: EngineOptions;
+
+  constructor(loaded: LoadedEngine, options: EngineOptions, description: EngineDescription) {
+    this.#loaded = loaded;
+    this.#options = options;
+    this.description = description;
+  }
+
+  async *run(request: EngineRequest): AsyncGenerator<LipSyncEvent, void, undefined> {
+    const { inferenceSteps, guidanceScale, seed, faceAt, signal } = request;
+    const segments = createSegmentFolder({
+      folder: request.segmentsFolder,
+      fingerprint: await this.#fingerprint(request),
+    });
+    yield* this.#loaded.run({
+      video: request.videoPath,
+      audio: request.audioPath,
+      output: request.outputPath,
+      inferenceSteps,
+      guidanceScale,
+      seed,
+      deepCache: this.#options.deepCache ?? false,
+      ...(faceAt === undefined ? {} : { faceAt }),
+      segments,
+      signal,
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#loaded[Symbol.asyncDispose]();
+  }
+
+  /** Everything that latents depend on, to the bit: other hardware and threads add in another order. */
+  async #fingerprint(request: EngineRequest): Promise<SegmentFingerprint> {
+    const { videoPath, audioPath, inferenceSteps, guidanceScale, seed, faceAt, signal } = request;
+    const { software, runtime } = this.description;
+    const { deepCache, faceDetector, faceModel, precision, threads } = this.#options;
+    const [video, audio] = await Promise.all([
+      computeSha256(videoPath, signal),
+      computeSha256(audioPath, signal),
+    ]);
+    return {
+      video,
+      audio,
+      model: this.#loaded.model.hash,
+      version: software.version,
+      runtime: runtime.name,
+      hardware: runtime.hardware,
+      threads: threads ?? availableParallelism(),
+      precision: precision ?? "preferred",
+      faceDetector: faceDetector ?? "mediapipe",
+      faceModel: faceModel ?? "",
+      faceAt: faceAt === undefined ? "" : `${faceAt.x},${faceAt.y}`,
+      inferenceSteps,
+      guidanceScale,
+      seed,
+      deepCache: deepCache ?? false,
+    };
+  }
+}

@@ -1,0 +1,90 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { pathToFileURL } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createDemoClip, writeDemoClip } from "../src/demo/demo-clip.ts";
+import { load } from "../src/load.ts";
+import { PROGRAM, run } from "./run.ts";
+
+let folder: string;
+let server: ChildProcess;
+let origin: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "latentsync-serve-"));
+  const clip = createDemoClip({ text: "Bring my map, Tom.", seconds: 1, seed: 2 });
+  const paths = { video: join(folder, "face.mp4"), speech: join(folder, "speech.wav") };
+  await writeDemoClip(clip, paths, new AbortController().signal);
+  const args = ["serve", "--port", "0", "--model", "latentsync-demo", "--runtime", "cpu"];
+  server = spawn(process.execPath, [PROGRAM, ...args, "--threads", "1", "--file-roots", folder], {
+    env: { ...process.env, DATA_DIR: join(folder, "data") },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let said = "";
+  server.stderr?.on("data", (part: Buffer) => (said += part.toString()));
+  while (!said.includes("Listening on ")) {
+    if (server.exitCode !== null) throw new Error(said);
+    await delay(50);
+  }
+  origin = /Listening on (\S+)/.exec(said)?.[1] ?? "";
+});
+afterAll(async () => {
+  if (server.exitCode === null) {
+    server.kill("SIGKILL");
+    await once(server, "exit");
+  }
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function ask(path: string, init?: RequestInit): Promise<Record<string, unknown>> {
+  const response = await fetch(`${origin}${path}`, init);
+  return { http: response.status, ...((await response.json()) as object) };
+}
+
+describe("serve", () => {
+  it("writes what infer writes, byte for byte", async () => {
+    const url = (name: string): string => pathToFileURL(join(folder, name)).href;
+    const settings = { inferenceSteps: 2, guidanceScale: 1.5, seed: 5 };
+    const created = await ask("/jobs", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({
+        video_in: url("face.mp4"),
+        audio_in: url("speech.wav"),
+        out: url("served.mp4"),
+        inference_steps: settings.inferenceSteps,
+        guidance_scale: settings.guidanceScale,
+        seed: settings.seed,
+      }),
+    });
+    expect(created).toMatchObject({ http: 202, status: "processing" });
+    const path = `/jobs/${String(created["job_id"])}`;
+    // The log ends when the job does.
+    const log = await (await fetch(`${origin}${path}/log?follow=1`)).text();
+    expect(await ask(path), log).toMatchObject({ status: "completed" });
+    await using engine = await load({ model: "latentsync-demo", runtime: "cpu", threads: 1 });
+    const direct = join(folder, "direct.mp4");
+    const request = { video: join(folder, "face.mp4"), audio: join(folder, "speech.wav") };
+    for await (const _ of engine.run({ ...request, output: direct, ...settings }));
+    expect((await readFile(join(folder, "served.mp4"))).equals(await readFile(direct))).toBe(true);
+  });
+
+  it("tells what the model's files are, and ends on SIGTERM with code 0", async () => {
+    const health = await ask("/health");
+    expect(health).toMatchObject({ http: 200, status: "healthy" });
+    expect(JSON.stringify(health["weights"])).toContain("latentsync_unet.pt");
+    server.kill("SIGTERM");
+    await once(server, "exit");
+    expect(server.exitCode).toBe(0);
+  });
+
+  it("says what is wrong with a setting", async () => {
+    const { code, stderr } = await run("serve", "--max-queued", "many");
+    expect(code).toBe(1);
+    expect(stderr).toContain("MAX_QUEUED");
+  });
+});

@@ -1,0 +1,81 @@
+/** What a client asks for: the one schema of HTTP, command line and types. Wire names are the contract's. */
+import { z } from "zod";
+
+/** A request with its defaults filled in. */
+export interface JobRequest {
+  /** Video with a face: an http(s), gs, s3 or file URL, or `upload:ID`. */
+  readonly video_in: string;
+  /** Speech: sound, or a video whose sound is used; URL as for `video_in`. */
+  readonly audio_in: string;
+  /** Where the result is PUT as video/mp4; URL as for `video_in`, or `upload:` for the server's own. */
+  readonly out: string;
+  /** How strongly the speech moves the mouth, 1 to 3. Default 2. */
+  readonly guidance_scale: number;
+  /** Denoising steps, 1 to 50. Default 20. */
+  readonly inference_steps: number;
+  /** Seed of the noise, 0 to 2^32 - 1. Default 1247. */
+  readonly seed?: number | undefined;
+  /**
+   * The face nearest to this point of the first frame that shows faces, from (0, 0) left top to
+   * (1, 1). Default: the most prominent face.
+   */
+  readonly face_at?: { readonly x: number; readonly y: number } | undefined;
+  /** 0 to 9; jobs of a higher priority start before others. Default 0. */
+  readonly priority: number;
+  /** The job fails with the code `timeout` if it is not done so long after its creation. */
+  readonly deadline_seconds?: number | undefined;
+  /** http(s) URL that is told of the end, signed after Standard Webhooks. */
+  readonly webhook?: string | undefined;
+}
+
+/** Longest URL that is accepted, in characters. */
+const MAX_URL_LENGTH = 4096;
+const MAX_DEADLINE_SECONDS = 7 * 24 * 3600;
+
+const url = z.string().min(1).max(MAX_URL_LENGTH);
+const fraction = z.number().min(0).max(1);
+
+/** Body of `POST /jobs`. Unknown fields are refused, so that a misspelt one is noticed. */
+export const jobRequestSchema: z.ZodType<JobRequest> = z
+  .strictObject({
+    video_in: url.describe("Video with a face: an http(s), gs, s3 or file URL, or upload:ID."),
+    audio_in: url.describe("Speech: sound, or a video whose sound is used; URL as for video_in."),
+    out: url.describe(
+      "Where the result is PUT as video/mp4; URL as for video_in, or upload: for the server's own storage.",
+    ),
+    guidance_scale: z
+      .number()
+      .min(1)
+      .max(3)
+      .default(2)
+      .describe("How strongly the speech moves the mouth."),
+    inference_steps: z.int().min(1).max(50).default(20).describe("Denoising steps."),
+    seed: z
+      .int()
+      .min(0)
+      .max(2 ** 32 - 1)
+      .optional()
+      .describe("Seed of the noise. Default 1247."),
+    face_at: z
+      .strictObject({ x: fraction, y: fraction })
+      .optional()
+      .describe(
+        "The face nearest to this point of the first frame that shows faces, from (0, 0) left top to (1, 1). Default: the most prominent face.",
+      ),
+    priority: z
+      .int()
+      .min(0)
+      .max(9)
+      .default(0)
+      .describe("Jobs of a higher priority start before others."),
+    deadline_seconds: z
+      .int()
+      .min(1)
+      .max(MAX_DEADLINE_SECONDS)
+      .optional()
+      .describe("The job fails with code timeout if it is not done so long after its creation."),
+    webhook: url
+      .optional()
+      .describe("http(s) URL that is told of the end, signed after Standard Webhooks."),
+  })
+  .meta({ id: "JobRequest" });

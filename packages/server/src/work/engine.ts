@@ -1,0 +1,42 @@
+/**
+ * The engine seam: what a worker process runs. The server does not import the pipeline; it is given
+ * the URL of a module whose `createEngine` is an {@link EngineFactory}, and imports that in the
+ * worker, so that a crash of native code costs one attempt and not the server.
+ */
+import type { LipSyncEvent } from "@ls/core";
+
+export interface EngineRequest {
+  readonly videoPath: string;
+  readonly audioPath: string;
+  /** Appears when it is complete. */
+  readonly outputPath: string;
+  /** Folder for finished segments; a later attempt with the same request continues from them. */
+  readonly segmentsFolder: string;
+  readonly inferenceSteps: number;
+  readonly guidanceScale: number;
+  readonly seed: number;
+  /** Relative position, from (0, 0) left top to (1, 1). */
+  readonly faceAt?: { readonly x: number; readonly y: number };
+  readonly signal: AbortSignal;
+}
+
+/** For manifests. */
+export interface EngineDescription {
+  readonly software: { readonly name: string; readonly version: string };
+  readonly model: { readonly name: string; readonly files: Readonly<Record<string, string>> };
+  readonly runtime: { readonly name: string; readonly hardware: string };
+  /** What an operator should read once, such as a licence. */
+  readonly notices: readonly string[];
+}
+
+export interface Engine extends AsyncDisposable {
+  readonly description: EngineDescription;
+  /** The last event is `done`. */
+  run(request: EngineRequest): AsyncIterable<LipSyncEvent>;
+}
+
+/** Options are plain JSON, as they cross a process boundary. */
+export type EngineFactory = (
+  options: Readonly<Record<string, unknown>>,
+  context: { readonly signal: AbortSignal },
+) => Promise<Engine>;
