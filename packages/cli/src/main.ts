@@ -46,6 +46,12 @@ function createProgram(context: CommandContext): Command {
   return program;
 }
 
+/** `help serve` as `serve --help`, since some commands learn their options when they are chosen. */
+function translateHelp(args: readonly string[]): readonly string[] {
+  const [first, ...rest] = args;
+  return first === "help" && rest.length > 0 ? [...rest, "--help"] : args;
+}
+
 /**
  * Runs the program.
  * @param args the command line without the interpreter and the program's name.
@@ -60,7 +66,7 @@ export async function main(args: readonly string[], terminal: Terminal = process
   };
   const program = createProgram({ terminal, signal: interrupt.signal });
   try {
-    await program.parseAsync(translateOfficialFlags(args), { from: "user" });
+    await program.parseAsync(translateOfficialFlags(translateHelp(args)), { from: "user" });
     return 0;
   } catch (error) {
     // Commander has printed its own message.

@@ -142,12 +142,11 @@ export const settings: Settings = {
   },
   queueUrl: {
     schema: text.regex(
-      /^(?:rediss?|postgres(?:ql)?|sqlite):/,
-      "must be a redis:, rediss:, postgres: or sqlite: URL",
+      /^(?:rediss?|postgres(?:ql)?):/,
+      "must be a redis:, rediss: or postgres: URL",
     ),
     fallback: undefined,
-    description:
-      "Queue: redis://, rediss://, postgres:// or sqlite: URL. Default: SQLite in DATA_DIR.",
+    description: "Queue: redis://, rediss:// or postgres:// URL. Default: SQLite in DATA_DIR.",
   },
   workers: {
     schema: integer(0, 64),

@@ -1,15 +1,7 @@
 import { availableParallelism } from "node:os";
 import { extname, join } from "node:path";
 import { LatentSyncError } from "@ls/core";
-import {
-  type Configuration,
-  createService,
-  describeConfiguration,
-  isUnetConfig,
-  type Listening,
-  listen,
-  readConfiguration,
-} from "@ls/server";
+import type { Configuration, Listening } from "@ls/server";
 import { type Command, Option } from "commander";
 import type { CommandContext } from "../command-context.ts";
 import { Interrupted } from "../interrupt.ts";
@@ -59,12 +51,24 @@ export function addServeCommand(program: Command, context: CommandContext): void
     .addOption(precisionOption())
     .addOption(threadsOption())
     .addOption(debugOption())
-    .addHelpText("after", EXAMPLES);
-  for (const { flag, description, isSwitch, default: preset } of describeConfiguration()) {
+    .addHelpText("after", EXAMPLES)
+    .action((options: ServeOptions) => serve(options, settingsOf(command), context));
+  // The service's package takes most of a second to load: other commands do without it.
+  program.hook("preSubcommand", async (_program, chosen) => {
+    if (chosen === command) await addSettings(command);
+  });
+}
+
+const settingFlags = new WeakMap<Command, ReadonlySet<string>>();
+
+async function addSettings(command: Command): Promise<void> {
+  const { describeConfiguration } = await import("@ls/server");
+  const settings = describeConfiguration();
+  for (const { flag, description, isSwitch, default: preset } of settings) {
     const shown = preset === "" || isSwitch ? description : `${description} Default: ${preset}.`;
     command.addOption(new Option(isSwitch ? flag : `${flag} <value>`, shown));
   }
-  command.action((options: ServeOptions) => serve(options, settingsOf(command), context));
+  settingFlags.set(command, new Set(settings.map(({ flag }) => flag)));
 }
 
 /** The settings that stand on the command line. Commander takes `--no-auth` for the absence of `--auth`. */
@@ -73,8 +77,8 @@ function settingsOf(command: Command): Record<string, unknown> {
   for (const option of command.options) {
     const name = option.attributeName();
     if (command.getOptionValueSource(name) !== "cli") continue;
-    if (describeConfiguration().some(({ flag }) => flag === option.long)) {
-      settings[option.long ?? name] = option.isBoolean() || command.getOptionValue(name);
+    if (option.long && settingFlags.get(command)?.has(option.long)) {
+      settings[option.long] = option.isBoolean() || command.getOptionValue(name);
     }
   }
   return settings;
@@ -85,8 +89,9 @@ async function serve(
   flags: Record<string, unknown>,
   { terminal, signal }: CommandContext,
 ): Promise<void> {
+  const { createService, isUnetConfig, listen, readConfiguration } = await import("@ls/server");
   const configuration = await readConfiguration({ env: process.env, flags });
-  const engineOptions = engineOptionsOf(options, configuration);
+  const engineOptions = engineOptionsOf(options, configuration, isUnetConfig);
   const { reference, notices } = await chooseModel(engineOptions);
   for (const notice of notices) terminal.stderr.write(`${notice}\n`);
   await using service = await createService({
@@ -116,10 +121,12 @@ async function serve(
 function engineOptionsOf(
   { model, runtime, precision, threads }: ServeOptions,
   configuration: Configuration,
+  isUnetConfig: (path: string) => boolean,
 ): EngineOptions {
-  const { workers } = configuration;
+  const { configPath, workers } = configuration;
+  const unetConfig = configPath !== undefined && isUnetConfig(configPath) ? configPath : undefined;
   return {
-    ...(model === undefined ? configuredModel(configuration) : { model }),
+    ...(model === undefined ? configuredModel(configuration, unetConfig) : { model }),
     runtime,
     precision: precision === "auto" ? undefined : precision,
     // Workers that each took all cores would only wait for one another.
@@ -128,10 +135,13 @@ function engineOptionsOf(
 }
 
 /** As the environment of earlier deployments names it: a folder of weights, and maybe the UNet's YAML. */
-function configuredModel({ configPath, weightsDir }: Configuration): EngineOptions {
-  if (configPath === undefined || !isUnetConfig(configPath)) return { model: weightsDir };
+function configuredModel(
+  { weightsDir }: Configuration,
+  unetConfig: string | undefined,
+): EngineOptions {
+  if (unetConfig === undefined) return { model: weightsDir };
   if (weightsDir !== undefined) {
-    return { unetConfig: configPath, unetCheckpoint: join(weightsDir, "latentsync_unet.pt") };
+    return { unetConfig, unetCheckpoint: join(weightsDir, "latentsync_unet.pt") };
   }
   throw new LatentSyncError("invalid_argument", "CONFIG_PATH names the UNet's YAML alone.", {
     hint: "Set WEIGHTS_DIR to the folder of latentsync_unet.pt as well.",

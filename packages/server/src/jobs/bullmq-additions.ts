@@ -20,6 +20,7 @@ interface Addition {
   readonly job: NewJob;
   /** Whoever asked has been told that it failed. */
   abandoned: boolean;
+  readonly added: Promise<Added>;
   readonly resolve: (added: Added) => void;
   readonly reject: (reason: unknown) => void;
 }
@@ -46,12 +47,12 @@ export class BullmqAdditions {
 
   /** `abandon` keeps the job from being added later, if it is called before it was. */
   add(job: NewJob): { readonly added: Promise<Added>; readonly abandon: () => void } {
-    const { promise, resolve, reject } = Promise.withResolvers<Added>();
-    const addition: Addition = { job, abandoned: false, resolve, reject };
+    const { promise: added, resolve, reject } = Promise.withResolvers<Added>();
+    const addition: Addition = { job, abandoned: false, added, resolve, reject };
     this.#pending.push(addition);
     this.#running ??= this.#run();
     return {
-      added: promise,
+      added,
       abandon: () => {
         addition.abandoned = true;
       },
@@ -112,20 +113,23 @@ export class BullmqAdditions {
     }
   }
 
-  /** Those that are there already, or twice in the batch, the second of them after the first. */
+  /** Those that are there already, or asked for twice at once. */
   async #answerRepeated(batch: readonly Addition[]): Promise<ReadonlySet<Addition>> {
     const repeated = new Set<Addition>();
-    const first = new Map<string, Addition>();
+    const firsts = new Map<string, Addition>();
     for (const addition of batch) {
-      if (first.has(addition.job.id)) {
+      const first = firsts.get(addition.job.id);
+      if (first) {
         repeated.add(addition);
-        this.#pending.push(addition);
+        first.added.then(({ job }) => {
+          addition.resolve({ job, created: false });
+        }, addition.reject);
       } else {
-        first.set(addition.job.id, addition);
+        firsts.set(addition.job.id, addition);
       }
     }
     await Promise.all(
-      [...first.values()].map(async (addition) => {
+      [...firsts.values()].map(async (addition) => {
         if (await this.#answer(addition)) repeated.add(addition);
       }),
     );

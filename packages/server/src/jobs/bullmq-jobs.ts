@@ -44,14 +44,22 @@ export class BullmqJobs {
 
   /** The history of a job without its rows. */
   async begin(id: string): Promise<JobHistory | undefined> {
-    const job = await this.#shared(this.#askedJobs, id, () => this.#queue.getJob(id));
+    const job = await this.#find(id);
     return job && new JobHistory(job.data as NewJob, job.timestamp);
   }
 
   async read(id: string): Promise<JobHistory | undefined> {
-    const history = await this.begin(id);
-    if (history) await this.catchUp(id, history);
-    return history;
+    const job = await this.#find(id);
+    if (!job) return undefined;
+    const history = new JobHistory(job.data as NewJob, job.timestamp);
+    await this.catchUp(id, history);
+    // An old job may be removed between the two looks.
+    const removed = job.finishedOn !== undefined && history.finishedAt === undefined;
+    return removed ? undefined : history;
+  }
+
+  #find(id: string): Promise<Job | undefined> {
+    return this.#shared(this.#askedJobs, id, () => this.#queue.getJob(id));
   }
 
   /** Applies the rows that came since, in full; `false` if the job is gone. */

@@ -2,9 +2,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { LatentSyncError } from "@ls/core";
-import { openBullmqQueue } from "./bullmq-queue.ts";
 import type { JobQueue, JobQueueLimits } from "./job-queue.ts";
-import { openSqliteQueue } from "./sqlite-queue.ts";
 
 export interface OpenQueueOptions {
   /** `redis:`, `rediss:`, `postgres:` or `postgresql:`. Default: SQLite in the data folder. */
@@ -22,7 +20,11 @@ export interface OpenQueueOptions {
  */
 export async function openQueue(options: OpenQueueOptions): Promise<JobQueue> {
   const { url, dataFolder, limits, onWarning } = options;
-  if (url !== undefined) return await openBullmqQueue({ url, limits, onWarning });
+  // Each is loaded only where it is used: Node 22 warns of SQLite's when it is loaded.
+  if (url !== undefined) {
+    const { openBullmqQueue } = await import("./bullmq-queue.ts");
+    return await openBullmqQueue({ url, limits, onWarning });
+  }
   try {
     await mkdir(dataFolder, { recursive: true });
   } catch (cause) {
@@ -31,5 +33,6 @@ export async function openQueue(options: OpenQueueOptions): Promise<JobQueue> {
       hint: "Name another folder, or let this user write there.",
     });
   }
+  const { openSqliteQueue } = await import("./sqlite-queue.ts");
   return openSqliteQueue({ path: join(dataFolder, "jobs.sqlite"), limits });
 }

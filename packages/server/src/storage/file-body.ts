@@ -22,6 +22,11 @@ export async function* fileBody(
   }
 }
 
+/** Reads a file that is opened with its first part: a request that is never sent leaves none open. */
+export async function* unopenedFile(path: string, start = 0): AsyncGenerator<Uint8Array> {
+  yield* createReadStream(path, { start }) as AsyncIterable<Uint8Array>;
+}
+
 /** Writes all bytes at a position, however many calls that takes. */
 export async function writeAll(
   handle: FileHandle,

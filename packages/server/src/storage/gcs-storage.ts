@@ -4,6 +4,7 @@ import { LatentSyncError } from "@ls/core";
 import type { GuardedConnector } from "../net/index.ts";
 import { type BucketObject, parseBucketUrl } from "./bucket-url.ts";
 import { Crc32c } from "./crc32c.ts";
+import { unopenedFile } from "./file-body.ts";
 import type { GoogleTokens } from "./google-tokens.ts";
 import { parseContentLength, parseContentRange, parseGoogleHash } from "./object-headers.ts";
 import type { Storage, StoredObject, UploadFile } from "./storage.ts";
@@ -186,7 +187,7 @@ class GcsApi {
         "content-length": String(sizeBytes - offset),
         "content-range": `bytes ${range}/${sizeBytes}`,
       },
-      body: () => createReadStream(path, { start: offset }),
+      body: () => unopenedFile(path, offset),
       signal,
     });
     await response.body?.cancel();

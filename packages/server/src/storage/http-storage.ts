@@ -1,7 +1,7 @@
 /** Objects at http(s) addresses, pre-signed or public. */
-import { createReadStream } from "node:fs";
 import { LatentSyncError } from "@ls/core";
 import { describeUrl, type GuardedConnector } from "../net/index.ts";
+import { unopenedFile } from "./file-body.ts";
 import { parseChecksum, parseContentLength, parseContentRange } from "./object-headers.ts";
 import type { Storage, StoredObject } from "./storage.ts";
 import { statusError } from "./store-error.ts";
@@ -31,7 +31,7 @@ export function createHttpStorage(connector: GuardedConnector): Storage {
           "content-type": file.contentType,
           "content-length": String(file.sizeBytes),
         },
-        body: () => createReadStream(file.path),
+        body: () => unopenedFile(file.path),
         signal,
       });
       await response.body?.cancel();

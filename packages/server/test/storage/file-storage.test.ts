@@ -8,7 +8,8 @@ import { publishFile } from "../../src/storage/publish.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
 it("what a process left that died while it wrote is removed after a while", async () => {
-  const folder = await temporaryFolder();
+  await using owned = await temporaryFolder();
+  const folder = owned.path;
   const [old, fresh] = [`.${randomUUID()}.part`, `.${randomUUID()}.part`];
   const hoursAgo = new Date(Date.now() - 2 * 3_600_000);
   for (const name of [old, fresh, ".mine.part", "source"]) await writeFile(join(folder, name), "x");

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile, readlink, writeFile } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { join } from "node:path";
 import { LatentSyncError } from "@ls/core";
@@ -354,6 +354,22 @@ describe("publishing", () => {
     );
     expect(error.code).toBe(code);
     expect(at.server.requests).toHaveLength(1);
+  });
+
+  it.skipIf(process.platform !== "linux")("leaves no file open if nothing is sent", async () => {
+    await using at = await scene();
+    const path = await result(at);
+    await using connector = createGuardedConnector({
+      resolve: async () => [{ address: "127.0.0.1", family: 4 }],
+    });
+    const storage = createHttpStorage(connector);
+    const error = await failure(
+      publishFile(storage, new URL("http://inside.test/out"), path, { contentType }),
+    );
+    expect(error.code).toBe("forbidden");
+    const open = await readdir("/proc/self/fd");
+    const paths = open.map((name) => readlink(`/proc/self/fd/${name}`).catch(() => ""));
+    expect(await Promise.all(paths)).not.toContain(path);
   });
 
   it("sends nothing that the store has already", async () => {
