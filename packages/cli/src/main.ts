@@ -8,6 +8,7 @@ import { addInferCommand } from "./commands/infer.ts";
 import { addInfoCommand } from "./commands/info.ts";
 import { addModelsCommand } from "./commands/models.ts";
 import { addServeCommand } from "./commands/serve.ts";
+import { addSubmitCommand } from "./commands/submit.ts";
 import { Interrupted, listenForInterrupt } from "./interrupt.ts";
 import { translateOfficialFlags } from "./official-flags.ts";
 import { type Complaint, describeError, formatError, type Terminal } from "./terminal.ts";
@@ -41,6 +42,7 @@ function createProgram(context: CommandContext): Command {
   addModelsCommand(program, context);
   addInfoCommand(program, context);
   addServeCommand(program, context);
+  addSubmitCommand(program, context);
   addBenchCommand(program, context);
   addDeployCommand(program, context);
   return program;

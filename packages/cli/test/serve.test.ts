@@ -73,6 +73,26 @@ describe("serve", () => {
     expect((await readFile(join(folder, "served.mp4"))).equals(await readFile(direct))).toBe(true);
   });
 
+  it("does the jobs of submit, which tells how they end", async () => {
+    const url = (name: string): string => pathToFileURL(join(folder, name)).href;
+    const job = (video: string): string[] => [
+      ...["submit", "--server", origin, "--audio-in", url("speech.wav")],
+      ...["--video-in", url(video), "--out", url("submitted.mp4"), "--inference-steps", "1"],
+    ];
+    const { code, stdout, stderr } = await run(...job("face.mp4"), "--face-at", "0.5,0.5");
+    expect(code, stderr).toBe(0);
+    expect(stdout).toMatch(/^[0-9a-f-]{36}\n$/);
+    expect(stderr).toContain("completed");
+    expect((await readFile(join(folder, "submitted.mp4"))).length).toBeGreaterThan(1000);
+
+    const missing = await run(...job("no-such-file.mp4"), "--json");
+    expect(missing.code).toBe(1);
+    expect(missing.stdout).toContain('"code":"not_found"');
+    const wrong = await run(...job("face.mp4"), "--guidance-scale", "9");
+    expect(wrong.code).toBe(1);
+    expect(wrong.stderr).toContain("--guidance-scale");
+  });
+
   it("tells what the model's files are, and ends on SIGTERM with code 0", async () => {
     const health = await ask("/health");
     expect(health).toMatchObject({ http: 200, status: "healthy" });

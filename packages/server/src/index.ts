@@ -19,6 +19,7 @@ export {
 export { checkMedia, type MediaFormat } from "./intake/sniff.ts";
 export type * from "./jobs/job.ts";
 export type { JobLease, JobQueue, JobQueueLimits, NewJob } from "./jobs/job-queue.ts";
+export { describeJobOptions, type JobOption, readJobOptions } from "./jobs/job-options.ts";
 export { type JobRequest, jobRequestSchema } from "./jobs/job-request.ts";
 export { openQueue, type OpenQueueOptions } from "./jobs/open-queue.ts";
 export {
@@ -32,6 +33,7 @@ export {
 } from "./net/index.ts";
 export { createPage } from "./page/page.ts";
 export { createService, type Service, type ServiceOptions } from "./service/service.ts";
+export { shutDown } from "./service/shut-down.ts";
 export type { Configuration } from "./settings.ts";
 export { createFileStorage, type FileStorageOptions } from "./storage/file-storage.ts";
 export { createGcsStorage, type GcsStorageOptions } from "./storage/gcs-storage.ts";

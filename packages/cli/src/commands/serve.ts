@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
 import { extname, join } from "node:path";
 import { LatentSyncError } from "@ls/core";
-import type { Configuration, Listening } from "@ls/server";
+import type { Configuration } from "@ls/server";
 import { type Command, Option } from "commander";
 import type { CommandContext } from "../command-context.ts";
 import { Interrupted } from "../interrupt.ts";
@@ -24,9 +24,6 @@ interface ServeOptions {
   readonly precision: "auto" | "float32" | "float16";
   readonly threads?: number;
 }
-
-/** What Cloud Run, Kubernetes and others give a container after SIGTERM, less a second to spare. */
-const LONGEST_STOP_MS = 9000;
 
 /** Compiled, and as source in tests. */
 const ENGINE_MODULE = `../service/engine${extname(import.meta.url)}`;
@@ -89,7 +86,8 @@ async function serve(
   flags: Record<string, unknown>,
   { terminal, signal }: CommandContext,
 ): Promise<void> {
-  const { createService, isUnetConfig, listen, readConfiguration } = await import("@ls/server");
+  const { createService, isUnetConfig, listen, readConfiguration, shutDown } =
+    await import("@ls/server");
   const configuration = await readConfiguration({ env: process.env, flags });
   const engineOptions = engineOptionsOf(options, configuration, isUnetConfig);
   const { reference, notices } = await chooseModel(engineOptions);
@@ -112,7 +110,7 @@ async function serve(
   });
   terminal.stderr.write(`Listening on ${listening.url}\n`);
   await stopped(signal);
-  await stop(service, listening, configuration);
+  await shutDown({ service, listening, drainSeconds: configuration.drainSeconds });
   // SIGTERM is how a service is meant to end.
   if (signal.reason instanceof Interrupted) return;
   signal.throwIfAborted();
@@ -153,17 +151,4 @@ async function stopped(signal: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   signal.addEventListener("abort", () => resolve(), { once: true });
   await promise;
-}
-
-/** Requests that are under way and jobs that can be handed on get the same few seconds. */
-async function stop(
-  service: { drain(options: { readonly deadlineMs: number }): Promise<void> },
-  listening: Listening,
-  { drainSeconds }: Configuration,
-): Promise<void> {
-  const deadlineMs = Math.min(drainSeconds * 1000, LONGEST_STOP_MS);
-  await Promise.all([
-    service.drain({ deadlineMs }),
-    listening.close({ drainMs: Math.min(deadlineMs, 5000) }),
-  ]);
 }

@@ -148,8 +148,16 @@ async function warningsOfRedis(client: Redis): Promise<readonly string[]> {
   return warnings;
 }
 
+/** While a connection is in use, its loss is told to nobody but itself, and unheard it is fatal. */
+function ignoreErrorsOfPool(pool: Pool): Pool {
+  pool.on("connect", (client) => {
+    ignoreErrors(client);
+  });
+  return ignoreErrors(pool);
+}
+
 async function connectPostgres(url: string): Promise<BullmqConnection> {
-  const pool = ignoreErrors(
+  const pool = ignoreErrorsOfPool(
     new Pool({
       connectionString: url,
       max: 12,
@@ -161,7 +169,7 @@ async function connectPostgres(url: string): Promise<BullmqConnection> {
   );
   // A lock lasts as long as its session, and is had by a pool of its own, so that whoever waits for
   // it does not keep connections from whoever has it.
-  const locks = ignoreErrors(
+  const locks = ignoreErrorsOfPool(
     new Pool({ connectionString: url, max: 1, connectionTimeoutMillis: CONNECT_MS }),
   );
   const close = async (): Promise<void> => {

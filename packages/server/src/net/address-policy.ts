@@ -26,6 +26,11 @@ export function isPublicAddress(address: string): boolean {
   return parsed.match(GLOBAL_IPV6) && parsed.range() === "unicast";
 }
 
+/** Most names are told apart without the exceptions that the parser of addresses throws and catches. */
+function isAddress(hostname: string): boolean {
+  return /^\d|:/.test(hostname) && ipaddr.isValid(hostname);
+}
+
 export interface AddressPolicyOptions {
   /** Private hosts that may be reached, as `host:port`; IPv6 in brackets. Names are not resolved. */
   readonly allowedPrivateHosts?: readonly string[];
@@ -84,7 +89,7 @@ export class AddressPolicy {
       );
     }
     const isLocalName = hostname === "localhost" || hostname.endsWith(".localhost");
-    if (isLocalName || (ipaddr.isValid(hostname) && !isPublicAddress(hostname))) {
+    if (isLocalName || (isAddress(hostname) && !isPublicAddress(hostname))) {
       throw notPublic(destination);
     }
   }

@@ -56,6 +56,8 @@ export interface Service extends AsyncDisposable {
 const MEDIA_KINDS = { video_in: "video", audio_in: "audio" } as const;
 const HOUR_MS = 3_600_000;
 const MIB = 2 ** 20;
+/** Twice what a job wants to find free, so that uploads alone cannot stop jobs and queue. */
+const FREE_OF_UPLOADS_BYTES = 1024 * MIB;
 
 /**
  * Starts the service but for its listening: opens the queue and starts the workers.
@@ -84,6 +86,7 @@ async function compose(options: ServiceOptions, resources: Resources): Promise<S
   const uploads = createUploadStorage({
     folder: join(dataDir, "uploads"),
     retentionMs: configuration.uploadRetentionHours * HOUR_MS,
+    minFreeBytes: FREE_OF_UPLOADS_BYTES,
   });
   const storage = createStorageRouter([...createStorages(configuration, connector), uploads]);
   const { maxUnfinishedPerOwner } = configuration;
@@ -182,12 +185,15 @@ async function compose(options: ServiceOptions, resources: Resources): Promise<S
 }
 
 function createStorages(
-  { fileRoots, s3Buckets, s3Endpoint, gcsBuckets, gcsEndpoint }: Configuration,
+  configuration: Configuration,
   connector: GuardedConnector,
 ): readonly Storage[] {
+  const { s3Buckets, s3Endpoint, gcsBuckets, gcsEndpoint } = configuration;
+  const { fileRoots, dataDir, weightsDir, configPath, apiKeysFile } = configuration;
+  const own = [dataDir, weightsDir, configPath, apiKeysFile].filter((path) => path !== undefined);
   return [
     createHttpStorage(connector),
-    createFileStorage({ roots: fileRoots }),
+    createFileStorage({ roots: fileRoots, closed: own }),
     createS3Storage({
       connector,
       ...(s3Endpoint !== undefined && { endpoint: s3Endpoint }),

@@ -20,6 +20,13 @@ const ABANDONED_MS = 3_600_000;
 export interface FileStorageOptions {
   /** Folders below which files may be read and written; without any, all are refused. */
   readonly roots: readonly string[];
+  /** Folders and files of the server's own, which are refused although a root above has them. */
+  readonly closed?: readonly string[];
+}
+
+interface Places {
+  readonly roots: readonly string[];
+  readonly closed: readonly string[];
 }
 
 /**
@@ -28,24 +35,27 @@ export interface FileStorageOptions {
  * Folders are not created.
  */
 export function createFileStorage(options: FileStorageOptions): Storage {
-  const roots = options.roots.map((root) => resolve(root));
+  const places: Places = {
+    roots: options.roots.map((root) => resolve(root)),
+    closed: (options.closed ?? []).map((path) => resolve(path)),
+  };
   return {
     protocols: ["file:"],
     check(url) {
       const path = pathOf(url);
       // Links are seen when the file is opened; what lies outside by its very name is outside.
-      if (!roots.some((root) => isBelow(path, root))) throw outside();
+      if (!isOpen(path, places)) throw outside();
     },
     async open(url, { offset = 0, etag, signal } = {}) {
-      const handle = await openBelow(pathOf(url), roots);
+      const handle = await openBelow(pathOf(url), places);
       return describe(handle, { offset, etag, signal });
     },
     async put(url, file, { signal } = {}) {
       const path = pathOf(url);
-      const real = await realRoots(roots);
+      const real = await realPlaces(places);
       try {
         const folder = await realpath(dirname(path)).catch(notFound);
-        if (!real.some((root) => folder === root || isBelow(folder, root))) throw outside();
+        if (!isOpen(join(folder, basename(path)), real)) throw outside();
         await writeInto(folder, basename(path), file.path, signal);
       } catch (error) {
         throw toSystemError(error, "Writing the file");
@@ -75,10 +85,22 @@ function isBelow(path: string, root: string): boolean {
   return path.startsWith(root.endsWith(sep) ? root : root + sep);
 }
 
-/** Roots as they are now, those left out that do not exist. */
-async function realRoots(roots: readonly string[]): Promise<readonly string[]> {
-  const found = await Promise.all(roots.map((root) => realpath(root).catch(() => undefined)));
-  return found.filter((root) => root !== undefined);
+/** A closed place counts for the roots that hold it: a root within it was chosen on purpose. */
+function isOpen(path: string, { roots, closed }: Places): boolean {
+  const isIn = (inner: string, outer: string): boolean => inner === outer || isBelow(inner, outer);
+  return roots.some(
+    (root) =>
+      isBelow(path, root) && !closed.some((place) => isIn(place, root) && isIn(path, place)),
+  );
+}
+
+/** Places as they are now, those left out that do not exist. */
+async function realPlaces({ roots, closed }: Places): Promise<Places> {
+  const real = async (paths: readonly string[]): Promise<readonly string[]> => {
+    const found = await Promise.all(paths.map((path) => realpath(path).catch(() => undefined)));
+    return found.filter((path) => path !== undefined);
+  };
+  return { roots: await real(roots), closed: await real(closed) };
 }
 
 /** The nearest folder above a path that exists, links followed. */
@@ -88,17 +110,16 @@ async function nearestFolder(path: string): Promise<string> {
   return realpath(folder).catch(() => nearestFolder(folder));
 }
 
-async function openBelow(path: string, roots: readonly string[]): Promise<FileHandle> {
+async function openBelow(path: string, places: Places): Promise<FileHandle> {
   try {
-    const realFolders = await realRoots(roots);
+    const now = await realPlaces(places);
     const real = await realpath(path).catch(async (error: unknown) => {
       // Whether something exists outside of the roots is nobody's business.
       const ancestor = await nearestFolder(path);
-      if (!realFolders.some((root) => ancestor === root || isBelow(ancestor, root)))
-        throw outside();
+      if (!isOpen(join(ancestor, basename(path)), now)) throw outside();
       return notFound(error);
     });
-    if (!realFolders.some((root) => isBelow(real, root))) throw outside();
+    if (!isOpen(real, now)) throw outside();
     // Not to wait for the writer of a pipe, nor to follow a link that was put there just now.
     const handle = await open(real, O_RDONLY | O_NOFOLLOW | O_NONBLOCK).catch(notFound);
     try {

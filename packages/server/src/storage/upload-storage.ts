@@ -10,6 +10,7 @@ import {
   rename,
   rm,
   stat,
+  statfs,
 } from "node:fs/promises";
 import { join } from "node:path";
 import { LatentSyncError } from "@ls/core";
@@ -26,6 +27,8 @@ export interface UploadStorageOptions {
   readonly retentionMs?: number;
   /** For all objects together. Default: as much as the disk holds. */
   readonly maxTotalBytes?: number;
+  /** Space on the disk that uploads leave to the queue and to jobs. Default 0. */
+  readonly minFreeBytes?: number;
 }
 
 /** `upload:ID`, where the id is a UUID. */
@@ -49,6 +52,8 @@ const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const WEEK_MS = 7 * 24 * 3_600_000;
 /** Older than any upload that is still running. */
 const ABANDONED_MS = 6 * 3_600_000;
+/** Between two looks at the disk while an upload comes in. */
+const CHECK_BYTES = 16 * 2 ** 20;
 const HINT = "Uploads are kept for a limited time; upload the file again.";
 
 export function createUploadStorage(options: UploadStorageOptions): UploadStorage {
@@ -61,11 +66,13 @@ class FolderUploads implements UploadStorage {
   readonly #folder: string;
   readonly #retentionMs: number;
   readonly #maxTotalBytes: number;
+  readonly #minFreeBytes: number;
 
   constructor(options: UploadStorageOptions) {
     this.#folder = options.folder;
     this.#retentionMs = options.retentionMs ?? WEEK_MS;
     this.#maxTotalBytes = options.maxTotalBytes ?? Number.POSITIVE_INFINITY;
+    this.#minFreeBytes = options.minFreeBytes ?? 0;
   }
 
   check(url: URL): void {
@@ -117,8 +124,13 @@ class FolderUploads implements UploadStorage {
     const entry = await this.#write(id, async (handle) => {
       const hash = createHash("sha256");
       let sizeBytes = 0;
+      let checkAtBytes = 0;
       for await (const part of body) {
         signal?.throwIfAborted();
+        if (sizeBytes >= checkAtBytes) {
+          await this.#requireFreeDisk();
+          checkAtBytes = sizeBytes + CHECK_BYTES;
+        }
         sizeBytes += part.length;
         if (sizeBytes > maxSizeBytes) throw tooLarge(maxSizeBytes);
         if (used + sizeBytes > this.#maxTotalBytes) throw exhausted();
@@ -230,6 +242,16 @@ class FolderUploads implements UploadStorage {
     const used = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
     if (used + bytes > this.#maxTotalBytes) throw exhausted();
     return used;
+  }
+
+  /** Again and again, as other uploads may come in meanwhile. */
+  async #requireFreeDisk(): Promise<void> {
+    if (this.#minFreeBytes === 0) return;
+    const { bavail, bsize } = await statfs(this.#folder);
+    if (bavail * bsize >= this.#minFreeBytes) return;
+    throw new LatentSyncError("disk_full", "The server's disk has no room for more uploads.", {
+      hint: "Try again later, or use a storage of your own.",
+    });
   }
 
   async #files(): Promise<

@@ -33,6 +33,24 @@ describe("uploads", () => {
     expect(await readAll(object.body)).toBe("hello world");
   });
 
+  it("leave the disk to others, results do not", async () => {
+    await using folder = await temporaryFolder();
+    await using source = await temporaryFolder();
+    const uploads = createUploadStorage({
+      folder: folder.path,
+      minFreeBytes: Number.MAX_SAFE_INTEGER,
+    });
+    const error = await failure(uploads.store({ ...base, body: parts("hello") }));
+    expect(error.code).toBe("disk_full");
+    expect(await readdir(folder.path)).toEqual([]);
+    const path = join(source.path, "result.mp4");
+    await writeFile(path, "result");
+    const url = new URL("upload:00000000-0000-4000-8000-000000000000");
+    const file = { path, sizeBytes: 6, sha256: "0".repeat(64), contentType: "video/mp4" };
+    await uploads.put(url, file);
+    expect(await uploads.holds(url, file)).toBe(true);
+  });
+
   it("results have the job's id, and whoever may see the job", async () => {
     await using folder = await temporaryFolder();
     await using source = await temporaryFolder();
