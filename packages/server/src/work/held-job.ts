@@ -142,15 +142,23 @@ export class HeldJob {
   /** Offers an outcome to the queue until it has taken it. @returns whether it has. */
   async #settle(tell: () => Promise<boolean>): Promise<boolean> {
     const giveUpAt = performance.now() + SETTLE_MS;
+    let isInDoubt = false;
     for (;;) {
       try {
-        return await tell();
+        // What the queue did not answer to it may have taken all the same, and the lease with it.
+        return (await tell()) || (isInDoubt && (await this.#hasEnded()));
       } catch (error) {
+        isInDoubt = true;
         this.#trouble("The queue could not be told of a job's end", error);
         if (this.#options.draining.aborted || performance.now() > giveUpAt) return false;
         await delay(SETTLE_RETRY_MS);
       }
     }
+  }
+
+  async #hasEnded(): Promise<boolean> {
+    const job = await this.#options.queue.get(this.#attempt.job.id);
+    return job?.finishedAt !== undefined;
   }
 
   #setupFailed(): boolean {
@@ -180,13 +188,19 @@ export class HeldJob {
 
   async #cleanUp(queue: JobQueue): Promise<JobRecord | undefined> {
     const { id } = this.#attempt.job;
-    try {
-      const folder = new JobFolder(this.#options.dataFolder, id);
-      return await removeIfOver(folder, id, queue);
-    } catch (error) {
-      // The next sweep finds it.
-      this.#trouble("A job's folder was left", error);
-      return undefined;
+    const folder = new JobFolder(this.#options.dataFolder, id);
+    const giveUpAt = performance.now() + SETTLE_MS;
+    for (;;) {
+      try {
+        return await removeIfOver(folder, id, queue);
+      } catch (error) {
+        // The next sweep finds it.
+        this.#trouble("A job's folder was left", error);
+        const isAway = LatentSyncError.is(error) && error.code === "unavailable";
+        const { aborted } = this.#options.draining;
+        if (!isAway || aborted || performance.now() > giveUpAt) return undefined;
+        await delay(SETTLE_RETRY_MS);
+      }
     }
   }
 

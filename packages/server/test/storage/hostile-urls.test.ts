@@ -71,8 +71,8 @@ describe("file URLs", () => {
       pattern.replaceAll("/ROOT", at.root.slice(0)).replace("file:////", "file:///"),
     );
     const source = await upload(at.path);
-    for (const work of [at.storage.open(url), at.storage.put(url, source)]) {
-      const error = await failure(work);
+    for (const attempt of [() => at.storage.open(url), () => at.storage.put(url, source)]) {
+      const error = await failure(attempt());
       expect(error.code).toBe("forbidden");
       expect(error.message).not.toContain(at.path);
     }
