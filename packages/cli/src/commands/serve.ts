@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
 import { extname, join } from "node:path";
 import { LatentSyncError } from "@ls/core";
-import type { Configuration } from "@ls/server";
+import type { Configuration, describeConfiguration } from "@ls/server";
 import { type Command, Option } from "commander";
 import type { CommandContext } from "../command-context.ts";
 import { Interrupted } from "../interrupt.ts";
@@ -49,50 +49,50 @@ export function addServeCommand(program: Command, context: CommandContext): void
     .addOption(threadsOption())
     .addOption(debugOption())
     .addHelpText("after", EXAMPLES)
-    .action((options: ServeOptions) => serve(options, settingsOf(command), context));
+    .action((options: ServeOptions) => serve(options, command, context));
   // The service's package takes most of a second to load: other commands do without it.
   program.hook("preSubcommand", async (_program, chosen) => {
     if (chosen === command) await addSettings(command);
   });
 }
 
-const settingFlags = new WeakMap<Command, ReadonlySet<string>>();
-
 async function addSettings(command: Command): Promise<void> {
   const { describeConfiguration } = await import("@ls/server");
-  const settings = describeConfiguration();
-  for (const { flag, description, isSwitch, default: preset } of settings) {
+  for (const { flag, description, isSwitch, default: preset } of describeConfiguration()) {
     const shown = preset === "" || isSwitch ? description : `${description} Default: ${preset}.`;
     command.addOption(new Option(isSwitch ? flag : `${flag} <value>`, shown));
   }
-  settingFlags.set(command, new Set(settings.map(({ flag }) => flag)));
 }
 
-/** The settings that stand on the command line. Commander takes `--no-auth` for the absence of `--auth`. */
-function settingsOf(command: Command): Record<string, unknown> {
-  const settings: Record<string, unknown> = {};
-  for (const option of command.options) {
-    const name = option.attributeName();
+/** Those that stand on the command line. Commander takes `--no-auth` for the absence of `--auth`. */
+function namedSettings(
+  command: Command,
+  settings: ReturnType<typeof describeConfiguration>,
+): Record<string, unknown> {
+  const named: Record<string, unknown> = {};
+  for (const { flag, isSwitch } of settings) {
+    const option = command.options.find(({ long }) => long === flag);
+    const name = option?.attributeName() ?? flag;
     if (command.getOptionValueSource(name) !== "cli") continue;
-    if (option.long && settingFlags.get(command)?.has(option.long)) {
-      settings[option.long] = option.isBoolean() || command.getOptionValue(name);
-    }
+    named[flag] = isSwitch || command.getOptionValue(name);
   }
-  return settings;
+  return named;
 }
 
 async function serve(
   options: ServeOptions,
-  flags: Record<string, unknown>,
+  command: Command,
   { terminal, signal }: CommandContext,
 ): Promise<void> {
-  const { createService, isUnetConfig, listen, readConfiguration, shutDown } =
-    await import("@ls/server");
-  const configuration = await readConfiguration({ env: process.env, flags });
-  const engineOptions = engineOptionsOf(options, configuration, isUnetConfig);
+  const server = await import("@ls/server");
+  const configuration = await server.readConfiguration({
+    env: process.env,
+    flags: namedSettings(command, server.describeConfiguration()),
+  });
+  const engineOptions = engineOptionsOf(options, configuration, server.isUnetConfig);
   const { reference, notices } = await chooseModel(engineOptions);
   for (const notice of notices) terminal.stderr.write(`${notice}\n`);
-  await using service = await createService({
+  await using service = await server.createService({
     configuration,
     version: packageVersion(),
     engine: {
@@ -103,14 +103,14 @@ async function serve(
     },
     checkWeights: () => checkWeights(reference),
   });
-  await using listening = await listen({
+  await using listening = await server.listen({
     app: service.app,
     port: configuration.port,
     host: configuration.host,
   });
   terminal.stderr.write(`Listening on ${listening.url}\n`);
   await stopped(signal);
-  await shutDown({ service, listening, drainSeconds: configuration.drainSeconds });
+  await server.shutDown({ service, listening, drainSeconds: configuration.drainSeconds });
   // SIGTERM is how a service is meant to end.
   if (signal.reason instanceof Interrupted) return;
   signal.throwIfAborted();
