@@ -8,6 +8,7 @@ import { join } from "node:path";
 import {
   elementCount,
   float32,
+  graphPrecision,
   type ModelInfo,
   type Precision,
   type Runtime,
@@ -53,10 +54,10 @@ export async function fullSizePhases(options: FullSizeOptions): Promise<Phase[]>
     await phase("hash and read every tensor", () => readAll(modelFolder, cacheFolder, signal));
     await using model = await openModel(modelFolder, { cacheFolder, signal });
     const graph = await phase("turn into graphs", () =>
-      model.graph({ kind: "unet", profile, precision, signal }),
+      model.graph({ kind: "unet", profile, precision: graphPrecision(precision), signal }),
     );
     await using session = await phase("load the UNet", () =>
-      runtime.createSession(graph, { signal }),
+      runtime.createSession(graph, { precision, signal }),
     );
     await phase("one step of one frame", () => oneStep(session, model.info));
     await phase("another step of one frame", () => oneStep(session, model.info));

@@ -7,6 +7,7 @@ import {
   elementCount,
   type FaceAligner,
   float32,
+  graphPrecision,
   type GraphKind,
   type LatentSyncModel,
   type Precision,
@@ -123,8 +124,13 @@ async function networkBenchmark(
   signal: AbortSignal,
 ): Promise<Benchmark> {
   const { profile } = runtime.capabilities;
-  const graph = await model.graph({ kind, profile, precision, signal });
-  const session: Session = await runtime.createSession(graph, { signal });
+  const graph = await model.graph({
+    kind,
+    profile,
+    precision: graphPrecision(precision),
+    signal,
+  });
+  const session: Session = await runtime.createSession(graph, { precision, signal });
   return benchmark(name, work, () => session.run(feeds, { signal }), session);
 }
 

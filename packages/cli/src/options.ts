@@ -41,7 +41,8 @@ export function position(text: string): RelativePoint {
 export const RUNTIMES = ["auto", "cpu", "cuda", "webgpu", "coreml", "directml"] as const;
 export type RuntimeName = (typeof RUNTIMES)[number];
 
-const PRECISIONS = ["auto", "float32", "float16"] as const;
+const PRECISIONS = ["auto", "float32", "float16", "bfloat16"] as const;
+export type PrecisionName = (typeof PRECISIONS)[number];
 
 export const runtimeOption = (): Option =>
   new Option("--runtime <name>", "where the networks run").choices(RUNTIMES).default("auto");

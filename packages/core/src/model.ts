@@ -1,5 +1,5 @@
 /** The model seam: a checkpoint that can give its networks as ONNX graphs. */
-import type { GraphProfile, GraphSource, Precision } from "./runtime.ts";
+import type { GraphPrecision, GraphProfile, GraphSource } from "./runtime.ts";
 
 /** What the pipeline must know of a checkpoint. */
 export interface ModelInfo {
@@ -62,7 +62,7 @@ export type GraphKind =
 export interface GraphRequest {
   readonly kind: GraphKind;
   readonly profile: GraphProfile;
-  readonly precision: Precision;
+  readonly precision: GraphPrecision;
   readonly signal?: AbortSignal;
 }
 

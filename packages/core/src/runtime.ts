@@ -8,8 +8,19 @@ import type { Tensor, TensorDataType } from "./tensor.ts";
 /** Which operators a graph may use; every runtime names the profile that is fastest on it. */
 export type GraphProfile = "cpu" | "cuda" | "webgpu" | "tensorrt";
 
-/** Arithmetic of a graph's weights and activations. Inputs and outputs are float32 in any case. */
-export type Precision = "float32" | "float16";
+/**
+ * Arithmetic of a graph's weights and activations. Inputs and outputs are float32 in any case.
+ * There are no graphs in bfloat16: a runtime that has it computes so with a float32 graph.
+ */
+export type Precision = "float32" | "float16" | "bfloat16";
+
+/** Element types that graphs are built in. */
+export type GraphPrecision = Exclude<Precision, "bfloat16">;
+
+/** What a graph must be built in so that a runtime can compute in `precision`. */
+export function graphPrecision(precision: Precision): GraphPrecision {
+  return precision === "bfloat16" ? "float32" : precision;
+}
 
 export interface RuntimeCapabilities {
   /** Where the arithmetic runs. */
@@ -33,6 +44,8 @@ export interface TensorInfo {
 export interface SessionOptions {
   /** Fixes symbolic dimensions by name, so that the runtime can plan for them. */
   readonly dimensions?: Readonly<Record<string, number>>;
+  /** Arithmetic, one of the runtime's precisions that the graph suits. Default: the graph's own. */
+  readonly precision?: Precision;
   readonly signal?: AbortSignal;
 }
 

@@ -1,5 +1,12 @@
 /** Finds out whether a device computes, by running a model of one node on it. */
-import { LatentSyncError, type Precision, type RuntimeCapabilities, type Tensor } from "@ls/core";
+import {
+  type GraphPrecision,
+  graphPrecision,
+  LatentSyncError,
+  type Precision,
+  type RuntimeCapabilities,
+  type Tensor,
+} from "@ls/core";
 import type { NativeSessionOptions } from "./messages.ts";
 import { probeModel } from "./probe-model.ts";
 import type { SessionHost } from "./session-host.ts";
@@ -7,7 +14,7 @@ import type { SessionHost } from "./session-host.ts";
 const ONE = {
   float32: { dtype: "float32", dims: [1], data: Float32Array.of(1) },
   float16: { dtype: "float16", dims: [1], data: Uint16Array.of(0x3c00) },
-} as const satisfies Readonly<Record<Precision, Tensor>>;
+} as const satisfies Readonly<Record<GraphPrecision, Tensor>>;
 
 /** @returns what went wrong, or undefined if the device computes at this precision. */
 async function tryPrecision(
@@ -15,10 +22,11 @@ async function tryPrecision(
   options: NativeSessionOptions,
   precision: Precision,
 ): Promise<unknown> {
+  const graph = graphPrecision(precision);
   try {
-    const { id } = await host.create({ bytes: probeModel(precision) }, options);
+    const { id } = await host.create({ bytes: probeModel(graph) }, options);
     try {
-      const one = ONE[precision];
+      const one = ONE[graph];
       await host.run(id, { x: { ...one, data: one.data.slice() } }, ["y"]);
     } finally {
       await host.release(id);

@@ -1,6 +1,6 @@
-import type { Precision } from "@ls/core";
+import type { GraphPrecision } from "@ls/core";
 
-const ELEMENT_TYPES: Readonly<Record<Precision, number>> = { float32: 1, float16: 10 };
+const ELEMENT_TYPES: Readonly<Record<GraphPrecision, number>> = { float32: 1, float16: 10 };
 
 /** A length-delimited protobuf field; everything in the probe is shorter than 128 bytes. */
 function field(number: number, content: readonly number[] | string): readonly number[] {
@@ -14,7 +14,7 @@ function varint(number: number, value: number): readonly number[] {
 }
 
 /** The smallest useful ONNX model, `y = -x` with `x [1]`: shows whether a device computes. */
-export function probeModel(precision: Precision): Uint8Array {
+export function probeModel(precision: GraphPrecision): Uint8Array {
   const shape = field(2, field(1, varint(1, 1)));
   const type = field(2, field(1, [...varint(1, ELEMENT_TYPES[precision]), ...shape]));
   const node = [...field(1, "x"), ...field(2, "y"), ...field(4, "Neg")];

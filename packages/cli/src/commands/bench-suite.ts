@@ -15,7 +15,7 @@ import { LatentSyncError, Resources } from "@ls/core";
 import { openModel } from "@ls/models";
 import { defaultModel, locateModel } from "../bundled-model.ts";
 import type { CommandContext } from "../command-context.ts";
-import type { RuntimeName } from "../options.ts";
+import type { PrecisionName, RuntimeName } from "../options.ts";
 import { selectRuntime } from "../select-runtime.ts";
 import { nativeVersions, packageVersion } from "../version.ts";
 
@@ -26,7 +26,7 @@ export interface BenchSuiteOptions {
   readonly model?: string;
   readonly inferenceSteps?: number;
   readonly runtime: RuntimeName;
-  readonly precision: "auto" | "float32" | "float16";
+  readonly precision: PrecisionName;
   readonly threads?: number;
   readonly cases?: readonly string[];
   /** A stored report that this build is compared with. */

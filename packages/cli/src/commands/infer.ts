@@ -10,6 +10,7 @@ import {
   jsonOption,
   modelOption,
   position,
+  type PrecisionName,
   precisionOption,
   type RuntimeName,
   runtimeOption,
@@ -29,7 +30,7 @@ interface InferOptions {
   readonly guidanceScale: number;
   readonly seed: number;
   readonly runtime: RuntimeName;
-  readonly precision: "auto" | "float32" | "float16";
+  readonly precision: PrecisionName;
   readonly threads?: number;
   readonly enableDeepcache?: boolean;
   readonly faceDetector: "mediapipe" | "insightface";

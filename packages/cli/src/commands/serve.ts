@@ -9,6 +9,7 @@ import { chooseModel } from "../load.ts";
 import {
   debugOption,
   modelOption,
+  type PrecisionName,
   precisionOption,
   type RuntimeName,
   runtimeOption,
@@ -21,7 +22,7 @@ import { packageVersion } from "../version.ts";
 interface ServeOptions {
   readonly model?: string;
   readonly runtime: RuntimeName;
-  readonly precision: "auto" | "float32" | "float16";
+  readonly precision: PrecisionName;
   readonly threads?: number;
 }
 

@@ -51,7 +51,7 @@ const RULES: Readonly<Record<keyof EngineOptions, Rule>> = {
   unetConfig: text,
   unetCheckpoint: text,
   runtime: oneOf(...RUNTIMES),
-  precision: oneOf("float32", "float16"),
+  precision: oneOf("float32", "float16", "bfloat16"),
   threads: whole(1, 1024),
   faceDetector: oneOf("mediapipe", "insightface"),
   faceModel: text,

@@ -2,7 +2,7 @@ import type { ModelInfo } from "../model.ts";
 import type { Scheduler } from "../schedulers/scheduler.ts";
 import { float32 } from "../tensor.ts";
 import type { ChunkConditioning } from "./chunk.ts";
-import type { NoisePredictor } from "./noise-predictor.ts";
+import type { NoisePrediction, NoisePredictor } from "./noise-predictor.ts";
 
 /** Channels of the UNet's input beside the noisy latents: the mask. */
 const MASK_CHANNELS = 1;
@@ -26,51 +26,32 @@ export async function* denoise(options: {
 }): AsyncGenerator<Float32Array> {
   const { conditioning, guidanceScale, info, predictor, scheduler, signal } = options;
   const { frames } = conditioning;
-  const batch = guidanceScale > 1 ? 2 : 1;
+  const guided = guidanceScale > 1;
   const latentSize = info.resolution / info.vaeScaleFactor;
   const inputChannels = info.latentChannels * 3 + MASK_CHANNELS;
-  const sample = new Float32Array(batch * inputChannels * frames * latentSize * latentSize);
-  const audio = batched(options.audio, batch);
+  const data = new Float32Array(inputChannels * frames * latentSize * latentSize);
+  const sample = float32([1, inputChannels, frames, latentSize, latentSize], data);
+  const audio = float32([frames, info.audioTokens, info.crossAttentionWidth], options.audio);
   let latents = repeatOverFrames(options.noise, info.latentChannels, frames);
-  const itemSize = sample.length / batch;
-  for (let item = 0; item < batch; item++) {
-    sample.set(conditioning.channels, item * itemSize + latents.length);
-  }
+  data.set(conditioning.channels, latents.length);
   for (const [stepIndex, timestep] of scheduler.timesteps.entries()) {
     signal.throwIfAborted();
-    for (let item = 0; item < batch; item++) sample.set(latents, item * itemSize);
-    const prediction = await predictor.predict({
-      stepIndex,
-      timestep,
-      sample: float32([batch, inputChannels, frames, latentSize, latentSize], sample),
-      audio: float32([batch * frames, info.audioTokens, info.crossAttentionWidth], audio),
-      signal,
-    });
-    const noise = batch === 1 ? prediction : guide(prediction, guidanceScale);
+    data.set(latents);
+    const question = { stepIndex, timestep, sample, audio, guided, signal };
+    const noise = guide(await predictor.predict(question), guidanceScale);
     latents = scheduler.step(stepIndex, noise, latents);
     yield latents;
   }
 }
 
-/** `unconditional + scale * (conditional - unconditional)` of a prediction that holds both halves. */
-function guide(prediction: Float32Array, scale: number): Float32Array {
+/** `unconditional + scale * (conditional - unconditional)`, where there are both. */
+function guide({ conditional, unconditional }: NoisePrediction, scale: number): Float32Array {
+  if (unconditional === undefined) return conditional;
   const { fround } = Math;
-  const half = prediction.length / 2;
-  const guided = new Float32Array(half);
-  for (let index = 0; index < half; index++) {
-    const unconditional = prediction[index] as number;
-    const difference = fround((prediction[half + index] as number) - unconditional);
-    guided[index] = unconditional + fround(scale * difference);
-  }
-  return guided;
-}
-
-/** Silence first, then the speech; or the speech alone. */
-function batched(audio: Float32Array, batch: number): Float32Array {
-  if (batch === 1) return audio;
-  const both = new Float32Array(audio.length * 2);
-  both.set(audio, audio.length);
-  return both;
+  return conditional.map((value, index) => {
+    const silence = unconditional[index] as number;
+    return silence + fround(scale * fround(value - silence));
+  });
 }
 
 /** `[C, h, h]` to `[C, F, h, h]`. */

@@ -2,34 +2,56 @@
 import type { Session } from "../runtime.ts";
 import { float32, type Tensor } from "../tensor.ts";
 
-export interface NoisePredictor {
-  /**
-   * @param stepIndex position in the sampler's timesteps; 0 starts a new chunk.
-   * @param sample `[B, 13, F, h, h]`
-   * @param audio `[B * F, tokens, width]`
-   * @returns `[B, 4, F, h, h]`
-   */
-  predict(options: {
-    readonly stepIndex: number;
-    readonly timestep: number;
-    readonly sample: Tensor<"float32">;
-    readonly audio: Tensor<"float32">;
-    readonly signal: AbortSignal;
-  }): Promise<Float32Array>;
+export interface NoiseQuestion {
+  /** Position in the sampler's timesteps; 0 starts a new chunk. */
+  readonly stepIndex: number;
+  readonly timestep: number;
+  /** `[N, 13, F, h, h]` of `N` chunks. */
+  readonly sample: Tensor<"float32">;
+  /** `[N * F, tokens, width]` */
+  readonly audio: Tensor<"float32">;
+  /** Whether the noise as silence has it is wanted too, for classifier-free guidance. */
+  readonly guided: boolean;
+  readonly signal: AbortSignal;
 }
 
-function unetFeeds(options: Parameters<NoisePredictor["predict"]>[0]): Record<string, Tensor> {
+/** Each `[N, 4, F, h, h]`. */
+export interface NoisePrediction {
+  /** The noise as the speech has it. */
+  readonly conditional: Float32Array;
+  /** As silence (audio features of zeros) has it, if the question was `guided`. */
+  readonly unconditional?: Float32Array;
+}
+
+export interface NoisePredictor {
+  predict(question: NoiseQuestion): Promise<NoisePrediction>;
+}
+
+/** Feeds of a UNet whose batch holds silence first, then the speech; or the speech alone. */
+function unetFeeds({ sample, timestep, audio, guided }: NoiseQuestion): Record<string, Tensor> {
   return {
-    sample: options.sample,
-    timestep: float32([1], Float32Array.of(options.timestep)),
-    encoder_hidden_states: options.audio,
+    sample: guided ? withLeading(sample, sample.data) : sample,
+    timestep: float32([1], Float32Array.of(timestep)),
+    encoder_hidden_states: guided ? withLeading(audio, new Float32Array(audio.data.length)) : audio,
   };
 }
 
-function noiseOf(outputs: Record<string, Tensor>): Float32Array {
+function withLeading(tensor: Tensor<"float32">, leading: Float32Array): Tensor<"float32"> {
+  const { data, dims } = tensor;
+  const both = new Float32Array(2 * data.length);
+  both.set(leading);
+  both.set(data, data.length);
+  return float32([2 * (dims[0] as number), ...dims.slice(1)], both);
+}
+
+function predictionOf(outputs: Record<string, Tensor>, guided: boolean): NoisePrediction {
   const noise = outputs["noise_pred"]?.data;
-  if (noise instanceof Float32Array) return noise;
-  throw new TypeError("The UNet graph gave no float32 noise_pred.");
+  if (!(noise instanceof Float32Array)) {
+    throw new TypeError("The UNet graph gave no float32 noise_pred.");
+  }
+  if (!guided) return { conditional: noise };
+  const half = noise.length / 2;
+  return { unconditional: noise.subarray(0, half), conditional: noise.subarray(half) };
 }
 
 /** Every step runs the whole UNet. */
@@ -40,9 +62,10 @@ export class ExactNoisePredictor implements NoisePredictor {
     this.#unet = unet;
   }
 
-  async predict(options: Parameters<NoisePredictor["predict"]>[0]): Promise<Float32Array> {
-    const { signal } = options;
-    return noiseOf(await this.#unet.run(unetFeeds(options), { outputs: ["noise_pred"], signal }));
+  async predict(question: NoiseQuestion): Promise<NoisePrediction> {
+    const { guided, signal } = question;
+    const outputs = await this.#unet.run(unetFeeds(question), { outputs: ["noise_pred"], signal });
+    return predictionOf(outputs, guided);
   }
 }
 
@@ -67,15 +90,15 @@ export class DeepCacheNoisePredictor implements NoisePredictor {
     this.#interval = options.interval;
   }
 
-  async predict(options: Parameters<NoisePredictor["predict"]>[0]): Promise<Float32Array> {
-    const { signal, stepIndex } = options;
+  async predict(question: NoiseQuestion): Promise<NoisePrediction> {
+    const { guided, signal, stepIndex } = question;
     const cached = this.#deepFeatures;
     if (stepIndex % this.#interval === 0 || cached === undefined) {
-      const outputs = await this.#full.run(unetFeeds(options), { signal });
+      const outputs = await this.#full.run(unetFeeds(question), { signal });
       this.#deepFeatures = outputs["deep_features"];
-      return noiseOf(outputs);
+      return predictionOf(outputs, guided);
     }
-    const feeds = { ...unetFeeds(options), deep_features: cached };
-    return noiseOf(await this.#shallow.run(feeds, { signal }));
+    const feeds = { ...unetFeeds(question), deep_features: cached };
+    return predictionOf(await this.#shallow.run(feeds, { signal }), guided);
   }
 }

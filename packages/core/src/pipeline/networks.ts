@@ -6,7 +6,7 @@ import {
 import { Vae } from "../diffusion/vae.ts";
 import { LatentSyncError } from "../errors.ts";
 import type { GraphKind, LatentSyncModel } from "../model.ts";
-import type { Precision, Runtime, Session } from "../runtime.ts";
+import { graphPrecision, type Precision, type Runtime, type Session } from "../runtime.ts";
 
 /** DeepCache as the official script sets it. */
 const DEEP_CACHE_INTERVAL = 3;
@@ -70,7 +70,13 @@ export class Networks implements AsyncDisposable {
 
   async #open(kind: GraphKind, signal: AbortSignal): Promise<Session> {
     const { profile } = this.#runtime.capabilities;
-    const graph = await this.#model.graph({ kind, profile, precision: this.#precision, signal });
-    return this.#runtime.createSession(graph, { signal });
+    const precision = this.#precision;
+    const graph = await this.#model.graph({
+      kind,
+      profile,
+      precision: graphPrecision(precision),
+      signal,
+    });
+    return this.#runtime.createSession(graph, { precision, signal });
   }
 }

@@ -1,5 +1,5 @@
 /** The graphs of a checkpoint's networks, in the groups that are built and kept together. */
-import type { GraphKind, GraphProfile, ModelInfo, Precision } from "@ls/core";
+import type { GraphKind, GraphProfile, ModelInfo, GraphPrecision } from "@ls/core";
 import type { ModelCheckpoint } from "../checkpoint/model-checkpoint.ts";
 import type { NamedGraph } from "../graph/index.ts";
 import {
@@ -11,7 +11,7 @@ import {
 
 export interface GraphVariant {
   readonly profile: GraphProfile;
-  readonly precision: Precision;
+  readonly precision: GraphPrecision;
 }
 
 /** What is built together: the UNet's graphs share one file of weights. */

@@ -1,4 +1,4 @@
-import { type GraphProfile, LatentSyncError, type Precision } from "@ls/core";
+import { type GraphProfile, LatentSyncError, type GraphPrecision } from "@ls/core";
 import type { TensorSource } from "../checkpoint/tensor-source.ts";
 import { Graph, type ModuleOutput, type Value } from "../graph/graph.ts";
 import { BORDER, Network, OPSET } from "./network.ts";
@@ -11,7 +11,7 @@ export interface BuildOptions {
   /** Which operators the graph may use. */
   readonly profile: GraphProfile;
   /** Arithmetic inside the graph; inputs and outputs are float32 in any case. */
-  readonly precision: Precision;
+  readonly precision: GraphPrecision;
   /**
    * Paths of modules, as in the checkpoint, whose outputs become further outputs of the graph under
    * that name, in PyTorch's layout and float32.

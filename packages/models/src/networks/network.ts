@@ -1,4 +1,4 @@
-import type { Precision } from "@ls/core";
+import type { GraphPrecision } from "@ls/core";
 import { ELEMENT_TYPES, type ElementType } from "../graph/element-type.ts";
 import { type Graph, type ModuleOutput, type Value, float } from "../graph/graph.ts";
 import { toFloat16Bits } from "../graph/half.ts";
@@ -30,7 +30,7 @@ export interface NetworkOptions {
   readonly graph: Graph;
   readonly weights: WeightStore;
   readonly emit: Emitters;
-  readonly precision: Precision;
+  readonly precision: GraphPrecision;
   /** Whether fused operators are replaced by their definitions in standard operators. */
   readonly expandFused: boolean;
 }
