@@ -73,8 +73,7 @@ job=$(printf '%s' "$accepted" | field job_id)
 echo "202 job $job"
 
 # The log ends with the job. If the connection breaks, the status below still tells the end.
-call GET "/jobs/$job/log?follow=1" --no-buffer || true
-echo
+call GET "/jobs/$job/log?follow=1" --no-buffer --write-out '\n' || true
 
 while :; do
   view=$(expect 200 "$(call GET "/jobs/$job")")

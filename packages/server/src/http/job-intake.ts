@@ -3,12 +3,12 @@ import { isDeepStrictEqual } from "node:util";
 import { LatentSyncError } from "@ls/core";
 import { type JobRequest, jobRequestSchema } from "../jobs/job-request.ts";
 import type { JobRecord } from "../jobs/job.ts";
+import { isUpload, UPLOAD } from "../storage/upload-location.ts";
 import { readJson } from "./body.ts";
 import { type AppContext, type AppState, audit, visibleOwner } from "./context.ts";
 import { derivedJobId, randomJobId, uuidPattern } from "./job-id.ts";
 import { ProblemError } from "./problem.ts";
 
-const UPLOAD = "upload:";
 const TRACEPARENT = /^[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}$/;
 const MAX_KEY_LENGTH = 255;
 /** An acceptance asks the queue more than once; where it hangs, the waits must not add up. */
@@ -142,11 +142,6 @@ async function checkUploads(
       hint: "Upload the file again with PUT /uploads; uploads are kept for a limited time.",
     });
   }
-}
-
-/** As the worker will read it: a URL's protocol may be written in capitals, or behind spaces. */
-function isUpload(location: string): boolean {
-  return URL.parse(location)?.protocol === UPLOAD;
 }
 
 /** Whether the owner's share has room. Exact within this process only. */

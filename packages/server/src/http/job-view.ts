@@ -2,6 +2,7 @@
 import { z } from "zod";
 import type { JobRequest } from "../jobs/job-request.ts";
 import type { JobRecord, JobStatus } from "../jobs/job.ts";
+import { UPLOAD } from "../storage/upload-location.ts";
 
 interface JobInputs {
   readonly urls: { readonly video_in: string; readonly audio_in: string; readonly out: string };
@@ -169,7 +170,7 @@ export function viewJob(
 
 /** Whether the server itself keeps the result. */
 export function hasOwnResult(job: JobRecord): boolean {
-  return job.status === "completed" && job.request.out === "upload:";
+  return job.status === "completed" && job.request.out === UPLOAD;
 }
 
 /** A job without its URLs, which may carry secrets of their own: also fit for webhooks. */

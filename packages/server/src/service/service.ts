@@ -20,6 +20,7 @@ import { createHttpStorage } from "../storage/http-storage.ts";
 import { createS3Storage } from "../storage/s3-storage.ts";
 import { createStorageRouter, parseLocation } from "../storage/storage-router.ts";
 import type { Storage } from "../storage/storage.ts";
+import { isUpload } from "../storage/upload-location.ts";
 import { createUploadStorage } from "../storage/upload-storage.ts";
 import { createDispatcher } from "../work/dispatcher.ts";
 import { createJobFiles } from "../work/job-files.ts";
@@ -223,7 +224,7 @@ async function makeFolder(path: string): Promise<void> {
 function checkLocations(request: JobRequest, storage: Storage, connector: GuardedConnector): void {
   for (const field of ["video_in", "audio_in", "out"] as const) {
     const location = request[field];
-    if (!location.startsWith("upload:")) parseLocation(storage, field, location);
+    if (!isUpload(location)) parseLocation(storage, field, location);
   }
   if (request.webhook === undefined) return;
   if (!URL.canParse(request.webhook)) {

@@ -19,6 +19,7 @@ import { copyIntoHandle, fileBody, syncFolder, writeAll } from "./file-body.ts";
 import type { Storage, StoredObject } from "./storage.ts";
 import { statusError } from "./store-error.ts";
 import { systemCode, toSystemError } from "./system-error.ts";
+import { UPLOAD } from "./upload-location.ts";
 
 export interface UploadStorageOptions {
   /** Created when something is stored. Nothing else may lie in it. */
@@ -62,7 +63,7 @@ export function createUploadStorage(options: UploadStorageOptions): UploadStorag
 
 /** `<id>.<version>.bin` holds the bytes; `<id>.json`, written last, names it and makes it an object. */
 class FolderUploads implements UploadStorage {
-  readonly protocols = ["upload:"];
+  readonly protocols = [UPLOAD];
   readonly #folder: string;
   readonly #retentionMs: number;
   readonly #maxTotalBytes: number;
@@ -76,7 +77,7 @@ class FolderUploads implements UploadStorage {
   }
 
   check(url: URL): void {
-    if (url.href !== "upload:") idOf(url);
+    if (url.href !== UPLOAD) idOf(url);
   }
 
   async open(url: URL, options: Parameters<Storage["open"]>[1] = {}): Promise<StoredObject> {

@@ -4,6 +4,7 @@ import { LatentSyncError, type LipSyncEvent, type LipSyncResult } from "@ls/core
 import type { JobLease } from "../jobs/job-queue.ts";
 import type { JobManifest, JobRecord } from "../jobs/job.ts";
 import { measureFile } from "../storage/publish.ts";
+import { UPLOAD } from "../storage/upload-location.ts";
 import type { EngineDescription } from "./engine.ts";
 import type { EventLog } from "./event-log.ts";
 import type { JobFiles } from "./job-files.ts";
@@ -282,7 +283,7 @@ export class JobAttempt {
 
 /** `upload:` stands for the server's own storage, where results bear their job's id. */
 function outputUrl({ id, request }: JobRecord): URL {
-  return new URL(request.out === "upload:" ? `upload:${id}` : request.out);
+  return new URL(request.out === UPLOAD ? `upload:${id}` : request.out);
 }
 
 /** Runs tasks at once; the first failure ends the others, and is thrown when all have ended. */
