@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs the programs that tests run against: Redis, PostgreSQL and Chromium on Debian as root, and
-# fake object stores where there is Go. Without them their tests skip and say so.
+# Installs the programs that tests run against: Redis, PostgreSQL, Chromium and Vulkan's loader (with
+# Chromium's SwiftShader a GPU in software, for WebGPU) on Debian as root, fake object stores where
+# there is Go, and OpenVINO where there is pip. Without them their tests skip and say so.
 set -uo pipefail
 
 if command -v go >/dev/null; then
@@ -8,10 +9,18 @@ if command -v go >/dev/null; then
     echo "The fake object stores could not be installed; their tests skip."
 fi
 
+openvino=packages/runtime-openvino/.openvino
+if [ ! -d "$openvino/openvino" ] && command -v pip3 >/dev/null; then
+  (pip3 download --quiet --no-deps --dest "$openvino" openvino==2026.4.1 &&
+    python3 -m zipfile -e "$openvino"/*.whl "$openvino" && rm "$openvino"/*.whl) ||
+    echo "OpenVINO could not be installed; its tests skip."
+fi
+
 packages=()
 command -v redis-server >/dev/null || packages+=(redis-server)
 compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null || command -v initdb >/dev/null || packages+=(postgresql)
 command -v chromium >/dev/null || packages+=(chromium)
+ldconfig -p | grep -q 'libvulkan\.so\.1' || packages+=(libvulkan1)
 [ ${#packages[@]} -eq 0 ] && exit 0
 
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then

@@ -1,4 +1,22 @@
+export {
+  comparePairs,
+  type ComparePairsOptions,
+  type OutputDifference,
+  type PairToCompare,
+  type Ratio,
+  type StageComparison,
+} from "./compare.ts";
+export { formatComparison, formatReport } from "./format-report.ts";
+export { freshProcess, type FreshProcessOptions } from "./fresh-process.ts";
 export { type FullSizeOptions, fullSizePhases, type Phase } from "./full-size.ts";
+export { type GpuDescription, type Hardware, readHardware } from "./hardware.ts";
+export {
+  type DeviceFigures,
+  type InstrumentOptions,
+  type Instruments,
+  openInstruments,
+  type Reading,
+} from "./instruments.ts";
 export {
   type Benchmark,
   type BenchmarkFactory,
@@ -8,10 +26,26 @@ export {
   median,
 } from "./measure.ts";
 export {
+  officialModel,
+  type OfficialOptions,
+  type OfficialPrecision,
+  officialPrecisions,
+  OfficialProcess,
+  officialScript,
+} from "./official/official-process.ts";
+export {
+  officialStage,
+  type OfficialStageName,
+  officialStageNames,
+  type OfficialStageOptions,
+} from "./official/official-stages.ts";
+export { type MeasuredPeak, measurePeak } from "./peak.ts";
+export {
   type BenchmarkEnvironment,
   type BenchmarkReport,
+  type ComparisonReport,
   describeEnvironment,
-  formatReport,
+  type MeasuredOn,
 } from "./report.ts";
 export { stageBenchmarks, type StageName, stageNames, type StageOptions } from "./stages.ts";
 export {

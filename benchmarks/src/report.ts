@@ -1,6 +1,9 @@
 /** What was measured, on what, and how to do it again. */
 import { arch, cpus, platform, release, totalmem } from "node:os";
-import { type Measurement, median } from "./measure.ts";
+import type { StageComparison } from "./compare.ts";
+import type { Hardware } from "./hardware.ts";
+import type { Measurement } from "./measure.ts";
+import type { MeasuredPeak } from "./peak.ts";
 
 /** The machine and the software, as a reader needs them to judge a figure. */
 export interface BenchmarkEnvironment {
@@ -18,9 +21,25 @@ export interface BenchmarkEnvironment {
   readonly date: string;
 }
 
-export interface BenchmarkReport {
+/** What a report of stages and a comparison have in common. */
+export interface MeasuredOn {
   readonly environment: BenchmarkEnvironment;
+  readonly hardware?: Hardware;
+  /** What a matrix product reaches on the same runtime, in the same precision. */
+  readonly peak?: MeasuredPeak;
+  /** Price of the machine, in any currency. */
+  readonly costPerHour?: number;
+}
+
+export interface BenchmarkReport extends MeasuredOn {
   readonly measurements: readonly Measurement[];
+}
+
+export interface ComparisonReport extends MeasuredOn {
+  /** What the two sides are. */
+  readonly ours: string;
+  readonly other: string;
+  readonly comparisons: readonly StageComparison[];
 }
 
 export function describeEnvironment(
@@ -36,42 +55,4 @@ export function describeEnvironment(
     date: new Date().toISOString().slice(0, 10),
     ...details,
   };
-}
-
-/** A Markdown table with median, spread, rate and memory, below the lines that say what was measured. */
-export function formatReport({ environment, measurements }: BenchmarkReport): string {
-  const { cpu, cores, memoryBytes, system, node, versions, runtime, model, command, date } =
-    environment;
-  const packages = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
-  const gibibytes = Math.round(memoryBytes / 1024 ** 3);
-  return [
-    `${cpu}, ${cores} cores, ${gibibytes} GiB, ${system}; Node ${node}, ${packages.join(", ")}; ${date}`,
-    `Model: ${model}. Runtime: ${runtime}. Median of ${measurements[0]?.milliseconds.length ?? 0} runs after a warm-up, in turns.`,
-    `Command: \`${command}\``,
-    "",
-    "| stage | one run | median | fastest - slowest | rate | process memory |",
-    "|---|---|---:|---:|---:|---:|",
-    ...measurements.map(formatRow),
-    "",
-  ].join("\n");
-}
-
-function formatRow(measurement: Measurement): string {
-  const { name, unit, itemsPerRun, milliseconds, peakMemoryBytes } = measurement;
-  const middle = median(milliseconds);
-  const spread = `${formatMs(Math.min(...milliseconds))} - ${formatMs(Math.max(...milliseconds))}`;
-  const rate = `${formatFigure((itemsPerRun * 1000) / middle)} ${unit}/s`;
-  const memory = `${Math.round(peakMemoryBytes / 1024 ** 2)} MiB`;
-  return `| ${name} | ${itemsPerRun} ${unit} | ${formatMs(middle)} | ${spread} | ${rate} | ${memory} |`;
-}
-
-function formatMs(milliseconds: number): string {
-  return milliseconds >= 1000
-    ? `${(milliseconds / 1000).toFixed(2)} s`
-    : `${formatFigure(milliseconds)} ms`;
-}
-
-/** Three significant digits. */
-function formatFigure(value: number): string {
-  return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
 }

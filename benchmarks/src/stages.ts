@@ -3,10 +3,9 @@ import { join } from "node:path";
 import { logMelSpectrogram } from "@ls/audio";
 import {
   type AlignedFace,
+  ChunkDenoiser,
   cropImage,
-  elementCount,
   type FaceAligner,
-  float32,
   graphPrecision,
   type GraphKind,
   type LatentSyncModel,
@@ -14,7 +13,7 @@ import {
   Resources,
   type RgbImage,
   type Runtime,
-  type Session,
+  type SamplingOptions,
   type Tensor,
 } from "@ls/core";
 import {
@@ -34,22 +33,32 @@ import {
   writeClip,
   writeSpeech,
 } from "./clip.ts";
+import { countedRuntime } from "./counted-runtime.ts";
 import type { Benchmark, BenchmarkFactory } from "./measure.ts";
+import {
+  chunkInputs,
+  decoderFeeds,
+  encoderFeeds,
+  type Feeds,
+  ramp,
+  unetFeeds,
+} from "./network-feeds.ts";
 import { inTemporaryFolder } from "./temporary-folder.ts";
 
 export interface StageOptions {
   readonly model: LatentSyncModel;
   readonly runtime: Runtime;
   readonly precision: Precision;
-  /** Frames of the UNet's step; the model's chunk if not given. */
+  /** Frames of the UNet's step and of the denoised chunk; the model's chunk if not given. */
   readonly frames?: number | undefined;
+  /** How the chunk of `denoise` and the whole run are sampled. Default: exactly. */
+  readonly sampling?: SamplingOptions | undefined;
 }
 
 const WINDOW_SECONDS = 30;
 const WINDOW_MEL_FRAMES = 3000;
 const MELS = 80;
 const FACES = 16;
-const IMAGES = 4;
 
 /** What one run of a benchmark handles. */
 interface Work {
@@ -79,6 +88,7 @@ export const stageNames = [
   "crop",
   "vae-encode",
   "unet-step",
+  "denoise",
   "vae-decode",
   "paste",
   "encode",
@@ -94,6 +104,7 @@ const STAGES: Readonly<Record<StageName, Create>> = {
   crop: createCrop,
   "vae-encode": createVaeEncode,
   "unet-step": createUNetStep,
+  denoise: createDenoise,
   "vae-decode": createVaeDecode,
   paste: createPaste,
   encode: createEncode,
@@ -103,7 +114,11 @@ const STAGES: Readonly<Record<StageName, Create>> = {
 export function stageBenchmarks(options: StageOptions): BenchmarkFactory[] {
   return stageNames.map((name) => ({
     name,
-    create: (signal) => STAGES[name](options, signal),
+    async create(signal) {
+      const { runtime, takeMultiplyAdds } = countedRuntime(options.runtime);
+      const opened = await STAGES[name]({ ...options, runtime }, signal);
+      return Object.assign(opened, { takeMultiplyAdds });
+    },
   }));
 }
 
@@ -114,12 +129,12 @@ async function createMel(): Promise<Benchmark> {
   );
 }
 
-/** A benchmark of one network on feeds of zeros but for a ramp, which no kernel can shortcut. */
+/** A benchmark of one network. */
 async function networkBenchmark(
   name: StageName,
   kind: GraphKind,
   work: Work,
-  feeds: Readonly<Record<string, Tensor>>,
+  feeds: Feeds,
   { model, runtime, precision }: StageOptions,
   signal: AbortSignal,
 ): Promise<Benchmark> {
@@ -130,16 +145,16 @@ async function networkBenchmark(
     precision: graphPrecision(precision),
     signal,
   });
-  const session: Session = await runtime.createSession(graph, { precision, signal });
-  return benchmark(name, work, () => session.run(feeds, { signal }), session);
-}
-
-function ramp(...dims: readonly number[]): Tensor {
-  const length = elementCount(dims);
-  return float32(
-    dims,
-    Float32Array.from({ length }, (_, index) => Math.sin(index)),
-  );
+  const session = await runtime.createSession(graph, { precision, signal });
+  let last: Tensor | undefined;
+  const run = async (): Promise<void> => {
+    const outputs = await session.run(feeds, { signal });
+    last = outputs[session.outputs[0]?.name ?? ""];
+  };
+  const opened = benchmark(name, work, run, session);
+  const output = (): Float32Array | undefined =>
+    last?.data instanceof Float32Array ? last.data : undefined;
+  return Object.assign(opened, { output });
 }
 
 function createWhisper(options: StageOptions, signal: AbortSignal): Promise<Benchmark> {
@@ -149,31 +164,39 @@ function createWhisper(options: StageOptions, signal: AbortSignal): Promise<Benc
 }
 
 function createVaeEncode(options: StageOptions, signal: AbortSignal): Promise<Benchmark> {
-  const { resolution } = options.model.info;
-  const feeds = { image: ramp(IMAGES, 3, resolution, resolution) };
-  const work = { unit: "images", items: IMAGES };
+  const feeds = encoderFeeds(options.model.info);
+  const work = { unit: "images", items: feeds.image.dims[0] as number };
   return networkBenchmark("vae-encode", "vae_encoder", work, feeds, options, signal);
 }
 
 function createVaeDecode(options: StageOptions, signal: AbortSignal): Promise<Benchmark> {
-  const { resolution, latentChannels, vaeScaleFactor } = options.model.info;
-  const size = resolution / vaeScaleFactor;
-  const feeds = { latents: ramp(IMAGES, latentChannels, size, size) };
-  const work = { unit: "images", items: IMAGES };
+  const feeds = decoderFeeds(options.model.info);
+  const work = { unit: "images", items: feeds.latents.dims[0] as number };
   return networkBenchmark("vae-decode", "vae_decoder", work, feeds, options, signal);
 }
 
+function framesOf({ frames, model }: StageOptions): number {
+  return frames ?? model.info.framesPerChunk;
+}
+
 function createUNetStep(options: StageOptions, signal: AbortSignal): Promise<Benchmark> {
-  const { info } = options.model;
-  const frames = options.frames ?? info.framesPerChunk;
-  const size = info.resolution / info.vaeScaleFactor;
-  const feeds = {
-    sample: ramp(2, 3 * info.latentChannels + 1, frames, size, size),
-    timestep: float32([1], Float32Array.of(500)),
-    encoder_hidden_states: ramp(2 * frames, info.audioTokens, info.crossAttentionWidth),
-  };
+  const frames = framesOf(options);
+  const feeds = unetFeeds(options.model.info, frames);
   const work = { unit: "frames with guidance", items: frames };
-  return networkBenchmark("unet-step", "unet", work, feeds, options, signal);
+  return networkBenchmark("unet-step", "unet_guided", work, feeds, options, signal);
+}
+
+async function createDenoise(options: StageOptions, signal: AbortSignal): Promise<Benchmark> {
+  const { model, runtime, precision, sampling } = options;
+  const frames = framesOf(options);
+  const chunk = { ...chunkInputs(model.info, frames), frames };
+  const denoiser = await ChunkDenoiser.open({ ...sampling, model, runtime, precision, signal });
+  let last: Float32Array | undefined;
+  const run = async (): Promise<void> => {
+    last = await denoiser.run(chunk, signal);
+  };
+  const opened = benchmark("denoise", { unit: "frames", items: frames }, run, denoiser);
+  return Object.assign(opened, { output: () => last });
 }
 
 async function createDetect(_: StageOptions, signal: AbortSignal): Promise<Benchmark> {

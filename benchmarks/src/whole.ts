@@ -1,13 +1,14 @@
 import { join } from "node:path";
 import { createSpeechEncoder } from "@ls/audio";
-import { LatentSync } from "@ls/core";
+import { LatentSync, resolveSampling } from "@ls/core";
 import {
   createFaceAligner,
   createFfmpegVideoSink,
   createFfmpegVideoSource,
   createMediaPipeDetector,
 } from "@ls/video";
-import { writeClip } from "./clip.ts";
+import { FRAMES_PER_SECOND, writeClip } from "./clip.ts";
+import { countedRuntime } from "./counted-runtime.ts";
 import type { Benchmark, BenchmarkFactory } from "./measure.ts";
 import type { StageOptions } from "./stages.ts";
 import { inTemporaryFolder } from "./temporary-folder.ts";
@@ -15,16 +16,22 @@ import { inTemporaryFolder } from "./temporary-folder.ts";
 export interface WholeOptions extends StageOptions {
   /** Length of the clip. */
   readonly seconds: number;
-  readonly inferenceSteps: number;
 }
 
 /** The whole pipeline, from two files to a file. Networks are open already. */
 export function wholeBenchmark(options: WholeOptions): BenchmarkFactory {
-  return { name: "whole", create: (signal) => createWhole(options, signal) };
+  return {
+    name: "whole",
+    async create(signal) {
+      const { runtime, takeMultiplyAdds } = countedRuntime(options.runtime);
+      const opened = await createWhole({ ...options, runtime }, signal);
+      return Object.assign(opened, { takeMultiplyAdds });
+    },
+  };
 }
 
 async function createWhole(options: WholeOptions, signal: AbortSignal): Promise<Benchmark> {
-  const { model, runtime, precision, seconds, inferenceSteps } = options;
+  const { model, runtime, precision, seconds, sampling = {} } = options;
   return inTemporaryFolder(async (folder, resources) => {
     const { video, audio } = await writeClip(folder, seconds, signal);
     const { resolution, audioFeatureLength } = model.info;
@@ -46,7 +53,7 @@ async function createWhole(options: WholeOptions, signal: AbortSignal): Promise<
     const run = async (): Promise<number> => {
       const output = join(folder, `${take++}.mp4`);
       let frames = 0;
-      for await (const event of engine.run({ video, audio, output, inferenceSteps, signal })) {
+      for await (const event of engine.run({ ...sampling, video, audio, output, signal })) {
         if (event.type === "done") frames = event.result.frames;
       }
       return frames;
@@ -54,9 +61,10 @@ async function createWhole(options: WholeOptions, signal: AbortSignal): Promise<
     // Opens the networks, and tells how many frames a run makes.
     const itemsPerRun = await run();
     return {
-      name: `whole, ${inferenceSteps} steps`,
+      name: `whole, ${resolveSampling(sampling).inferenceSteps} steps`,
       unit: "1080p frames",
       itemsPerRun,
+      videoSeconds: itemsPerRun / FRAMES_PER_SECOND,
       run,
       [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),
     };

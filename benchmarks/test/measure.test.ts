@@ -87,6 +87,49 @@ describe("measure", () => {
   });
 });
 
+describe("what measure tells beside times", () => {
+  const steady: BenchmarkFactory = {
+    name: "steady",
+    create: async () => ({
+      ...{ name: "steady", unit: "steps", itemsPerRun: 1, scale: 10, videoSeconds: 2 },
+      run: async () => undefined,
+      ownTimes: () => ({ milliseconds: 3, cpuMilliseconds: 4 }),
+      takeMultiplyAdds: () => 5,
+      output: () => Float32Array.of(1, 2),
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    }),
+  };
+
+  it("is scaled where a run is a part", async () => {
+    const outputs: [number, Float32Array][] = [];
+    const [measurement] = await measure({
+      ...{ benchmarks: [steady], rounds: 2, signal: never },
+      onOutput: (index, output) => outputs.push([index, output]),
+    });
+    expect(measurement).toMatchObject({
+      ...{ milliseconds: [30, 30], cpuMilliseconds: [40, 40], multiplyAdds: 50, videoSeconds: 2 },
+    });
+    expect(outputs).toEqual([[0, Float32Array.of(1, 2)]]);
+  });
+
+  it("is what the instruments say: the energy of a run, the most memory of all", async () => {
+    const figures = [
+      { joules: 1, peakMemoryBytes: 7 },
+      { joules: 3, peakMemoryBytes: 9 },
+      { joules: 2, peakMemoryBytes: 8 },
+    ];
+    let run = 0;
+    const instruments = {
+      start: async () => ({ stop: async () => figures[run++] ?? {} }),
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    };
+    const [measurement] = await measure({
+      ...{ benchmarks: [steady], rounds: 3, signal: never, instruments },
+    });
+    expect(measurement?.device).toEqual({ joules: 2, peakMemoryBytes: 9 });
+  });
+});
+
 describe("median", () => {
   it.each([
     [[3], 3],

@@ -19,9 +19,9 @@ import {
   createMediaPipeDetector,
   createMouthRuler,
 } from "@ls/video";
-import { timed } from "../measure.ts";
 import type { BenchmarkEnvironment } from "../report.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
+import { timed } from "../timed.ts";
 import { type SuiteCase, selectCases, suiteName } from "./cases.ts";
 import { checkComparable } from "./compare-suites.ts";
 import { hashingSink } from "./frame-hash.ts";

@@ -19,13 +19,15 @@ import {
   createInsightFaceDetector,
   createLandmarkFileDetector,
   createMediaPipeDetector,
+  type HardwareAcceleration,
   INSIGHTFACE_LICENCE_NOTICE,
   type VideoCodec,
 } from "@ls/video";
 import { DEMO_MODEL_NAME, DEMO_MODEL_NOTICE, defaultModel, locateModel } from "./bundled-model.ts";
 import { framesOutSink } from "./frames-out.ts";
+import { hostMemory } from "./host-memory.ts";
 import type { RuntimeName } from "./options.ts";
-import { selectRuntime } from "./select-runtime.ts";
+import { type DeviceNumbers, selectDevices } from "./select-devices.ts";
 
 /** How to make an engine; everything has a default. */
 export interface LoadOptions {
@@ -38,12 +40,17 @@ export interface LoadOptions {
   /** The UNet's YAML and checkpoint, as the official script takes them; both or neither. */
   readonly unetConfig?: string | undefined;
   readonly unetCheckpoint?: string | undefined;
-  /** A runtime's name, or a runtime that stays yours. Default `auto`: CUDA where it works, else the CPU. */
+  /** A runtime's name, or a runtime that stays yours. Default `auto`: CUDA where it works, else OpenVINO with bfloat16, else the CPU. */
   readonly runtime?: RuntimeName | Runtime | undefined;
   /** Default: what the runtime prefers. */
   readonly precision?: Precision | undefined;
   /** CPU threads of the networks. Default: all cores. */
   readonly threads?: number | undefined;
+  /**
+   * Numbers of the GPUs that chunks are spread over, or all of them; the frames are those of one. With
+   * the runtime `cpu` each gets its part of the cores. Default: one device.
+   */
+  readonly devices?: DeviceNumbers | undefined;
   /** Default `mediapipe`. `insightface` needs `faceModel`; its weights are for non-commercial use. */
   readonly faceDetector?: "mediapipe" | "insightface" | undefined;
   /** Folder of InsightFace's `det_10g.onnx` and `2d106det.onnx`. */
@@ -56,8 +63,15 @@ export interface LoadOptions {
   readonly codec?: VideoCodec | undefined;
   /** Quality of the video encoder, lower is better. Default: the codec's. */
   readonly crf?: number | undefined;
+  /**
+   * Default `auto`: 8-bit video is decoded on a device where there is one, which changes no pixel. A
+   * device's name also encodes there: faster, but more bytes for the same quality.
+   */
+  readonly hwaccel?: HardwareAcceleration | undefined;
   /** Reports the conversion of a checkpoint, which happens once per checkpoint and runtime. */
   readonly onGraphProgress?: GraphProgress | undefined;
+  /** Called during a run with what a person should be told: software took over from hardware. */
+  readonly onNotice?: ((message: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -82,22 +96,26 @@ export async function load(options: LoadOptions = {}): Promise<LoadedEngine> {
   try {
     const { reference, notices } = await chooseModel(options);
     const model = resources.use(await openModel(reference, { onProgress, signal }));
-    const runtime = await selectRuntime(options, resources);
+    const runtimes = await selectDevices(options, resources);
+    const [runtime] = runtimes;
     const detector = resources.use(await selectDetector(options, runtime));
     const { resolution, audioFeatureLength } = model.info;
     const aligner = resources.use(createFaceAligner({ resolution }));
-    const { codec, crf, framesOut } = options;
+    const { codec, crf, framesOut, hwaccel = "auto", onNotice } = options;
+    const acceleration = { hardware: hwaccel, ...(onNotice === undefined ? {} : { onNotice }) };
     const sink = createFfmpegVideoSink({
+      ...acceleration,
       ...(codec === undefined ? {} : { codec }),
       ...(crf === undefined ? {} : { crf }),
     });
     const engine = resources.use(
       await LatentSync.load({
         model,
-        runtime,
+        runtime: runtimes,
+        hostMemory,
         ...(options.precision === undefined ? {} : { precision: options.precision }),
         speech: createSpeechEncoder({ audioFeatureLength }),
-        source: createFfmpegVideoSource(),
+        source: createFfmpegVideoSource(acceleration),
         sink: framesOut === undefined ? sink : framesOutSink(sink, framesOut),
         detector,
         aligner,

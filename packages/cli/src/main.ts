@@ -7,6 +7,7 @@ import { addEvaluateCommand } from "./commands/evaluate.ts";
 import { addInferCommand } from "./commands/infer.ts";
 import { addInfoCommand } from "./commands/info.ts";
 import { addModelsCommand } from "./commands/models.ts";
+import { addRuntimeCommand } from "./commands/runtime.ts";
 import { addServeCommand } from "./commands/serve.ts";
 import { addSubmitCommand } from "./commands/submit.ts";
 import { Interrupted, listenForInterrupt } from "./interrupt.ts";
@@ -40,6 +41,7 @@ function createProgram(context: CommandContext): Command {
   addDemoCommand(program, context);
   addEvaluateCommand(program, context);
   addModelsCommand(program, context);
+  addRuntimeCommand(program, context);
   addInfoCommand(program, context);
   addServeCommand(program, context);
   addSubmitCommand(program, context);

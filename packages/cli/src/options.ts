@@ -38,7 +38,16 @@ export function position(text: string): RelativePoint {
   return { x, y };
 }
 
-export const RUNTIMES = ["auto", "cpu", "cuda", "webgpu", "coreml", "directml"] as const;
+export const RUNTIMES = [
+  "auto",
+  "cpu",
+  "openvino",
+  "cuda",
+  "tensorrt",
+  "webgpu",
+  "coreml",
+  "directml",
+] as const;
 export type RuntimeName = (typeof RUNTIMES)[number];
 
 const PRECISIONS = ["auto", "float32", "float16", "bfloat16"] as const;
@@ -60,6 +69,23 @@ export const modelOption = (): Option =>
 
 export const threadsOption = (): Option =>
   new Option("--threads <n>", "CPU threads for the networks").argParser(integer(1, 1024));
+
+export const HARDWARE_ACCELERATIONS = [
+  "auto",
+  "none",
+  "cuda",
+  "vaapi",
+  "qsv",
+  "videotoolbox",
+] as const;
+
+export const hwaccelOption = (): Option =>
+  new Option(
+    "--hwaccel <name>",
+    "video hardware: auto decodes on it where it is there and encodes in software, a device's name also encodes there",
+  )
+    .choices(HARDWARE_ACCELERATIONS)
+    .default("auto");
 
 export const jsonOption = (): Option => new Option("--json", "print JSON on stdout");
 

@@ -1,5 +1,5 @@
 /** Progress of a run: a bar on a terminal, a line now and then elsewhere, or JSON. */
-import type { LipSyncEvent } from "@ls/core";
+import { describePlan, type LipSyncEvent } from "@ls/core";
 import type { GraphGroup } from "@ls/models";
 import { createLogUpdate } from "log-update";
 import { formatDuration, paint, type Terminal } from "./terminal.ts";
@@ -51,7 +51,8 @@ class RunState {
       this.stage = event.stage;
       if (event.stage === "frames") this.#framesStart = event.elapsedSeconds;
     } else if (event.type === "step") {
-      this.doneSteps = event.chunk * event.steps + event.step;
+      // Chunks that are made at the same time report in turns.
+      this.doneSteps = Math.max(this.doneSteps, event.chunk * event.steps + event.step);
       this.totalSteps = event.chunks * event.steps;
     } else if (event.type === "frames") {
       this.frames = event.frames;
@@ -104,9 +105,10 @@ class TerminalProgress implements ProgressReporter {
 
   report(event: ProgressEvent): void {
     if (this.#disposed || this.#signal.aborted) return;
-    if (event.type === "notice") {
+    if (event.type === "notice" || event.type === "plan") {
       this.#line.clear();
-      this.#terminal.stderr.write(`${event.message}\n`);
+      const text = event.type === "plan" ? describePlan(event.plan) : event.message;
+      this.#terminal.stderr.write(`${text}\n`);
     } else if (event.type === "graph") {
       this.#line(describeGraph(event));
     } else if (event.type !== "done") {
@@ -156,6 +158,7 @@ class LineProgress implements ProgressReporter {
 
   #describe(event: ProgressEvent): string | undefined {
     if (event.type === "notice") return event.message;
+    if (event.type === "plan") return describePlan(event.plan);
     if (event.type === "graph") {
       if (this.#converted.has(event.network)) return undefined;
       this.#converted.add(event.network);

@@ -1,21 +1,47 @@
-import type { Resources, Runtime } from "@ls/core";
-import { createCudaRuntime, probeCuda } from "@ls/runtime-cuda";
+import { LatentSyncError, type Precision, type Resources, type Runtime } from "@ls/core";
+import { createCudaRuntime, createTensorRtRuntime, probeCuda } from "@ls/runtime-cuda";
 import { createOnnxRuntime } from "@ls/runtime-onnx";
-import type { RuntimeName } from "./options.ts";
+import { createOpenVinoRuntime } from "@ls/runtime-openvino";
+import type { PrecisionName, RuntimeName } from "./options.ts";
 
 export interface RuntimeChoice {
   readonly runtime?: RuntimeName | Runtime | undefined;
+  /** Arithmetic that `auto` finds a runtime for. Default: what is fastest. */
+  readonly precision?: Precision | PrecisionName | undefined;
   readonly threads?: number | undefined;
+  /** Number of the GPU, where there are several. Default 0. */
+  readonly deviceId?: number | undefined;
 }
 
-/** The runtime of a name, among `resources`; `auto` is CUDA where it works, else the CPU. */
+/** OpenVINO where it is installed and faster than ONNX Runtime: on a CPU with bfloat16. */
+async function fastOpenVino(threads: number | undefined): Promise<Runtime | undefined> {
+  try {
+    const runtime = await createOpenVinoRuntime({ threads });
+    if (runtime.capabilities.precisions[0] === "bfloat16") return runtime;
+    await runtime[Symbol.asyncDispose]();
+  } catch (error) {
+    if (!LatentSyncError.is(error) || error.code !== "unsupported") throw error;
+  }
+  return undefined;
+}
+
+/**
+ * The runtime of a name, among `resources`; `auto` is CUDA where it works, else OpenVINO where it is
+ * installed and can compute in bfloat16, else ONNX Runtime on the CPU.
+ */
 export async function selectRuntime(
-  { runtime = "auto", threads }: RuntimeChoice,
+  { runtime = "auto", precision = "auto", threads, deviceId }: RuntimeChoice,
   resources: Resources,
 ): Promise<Runtime> {
   if (typeof runtime === "object") return runtime;
+  if (runtime === "tensorrt") return resources.use(await createTensorRtRuntime({ deviceId }));
   if (runtime === "cuda" || (runtime === "auto" && (await probeCuda()).available)) {
-    return resources.use(await createCudaRuntime());
+    return resources.use(await createCudaRuntime({ deviceId }));
+  }
+  if (runtime === "openvino") return resources.use(await createOpenVinoRuntime({ threads }));
+  if (runtime === "auto" && (precision === "auto" || precision === "bfloat16")) {
+    const openVino = await fastOpenVino(threads);
+    if (openVino !== undefined) return resources.use(openVino);
   }
   const device = runtime === "auto" ? "cpu" : runtime;
   return resources.use(await createOnnxRuntime({ device, threads }));

@@ -8,7 +8,7 @@ import { type Outcome, run } from "./run.ts";
 const suite = (...args: readonly string[]): Promise<Outcome> =>
   run("bench", "--suite", "--runtime", "cpu", "--inference-steps", "1", ...args);
 const compare = (...args: readonly string[]): Promise<Outcome> =>
-  run("bench", "--suite", "--compare", ...args);
+  run("bench", "--suite", "--compare-reports", ...args);
 
 let folder: string;
 let baseline: { path: string; report: SuiteReport; outcome: Outcome };
@@ -111,7 +111,7 @@ describe("bench --suite", () => {
   });
 });
 
-describe("bench --suite --compare", () => {
+describe("bench --suite --compare-reports", () => {
   it("fails where a figure is worse, after telling it", async () => {
     const [faceLeaves] = baseline.report.cases;
     const figures = { ...faceLeaves!.figures, ssimOutsideFace: 0.9 };
@@ -168,7 +168,9 @@ describe("wrong usage", () => {
   it.each([
     [["--suite", "--stages", "mel"]],
     [["--cases", "plain", "--full-size"]],
-    [["--compare", "a", "b", "--baseline", "c"]],
+    [["--compare-reports", "a", "b", "--baseline", "c"]],
+    [["--suite", "--compare", "--runtime cpu"]],
+    [["--suite", "--quality", "fast"]],
     [["--suite", "--size", "256"]],
   ])("bench %o: exit code 2", async (args) => {
     const { code, stderr } = await run("bench", ...args);

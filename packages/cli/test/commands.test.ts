@@ -87,6 +87,73 @@ describe("bench", () => {
     expect(await readFile(report, "utf8")).toBe(stdout);
   });
 
+  it("tells how much work the networks do, and their share of what the device reaches", async () => {
+    const { code, stdout } = await run(
+      ...["bench", "--stages", "vae-decode", "--rounds", "1", "--runtime", "cpu", "--json"],
+    );
+    expect(code).toBe(0);
+    const { measurements, peak, hardware } = JSON.parse(stdout) as Record<string, unknown>;
+    expect(measurements).toMatchObject([
+      {
+        name: "vae-decode",
+        multiplyAdds: expect.any(Number),
+        cpuMilliseconds: [expect.any(Number)],
+      },
+    ]);
+    expect(peak).toMatchObject({ flopsPerSecond: expect.any(Number) });
+    expect(hardware).toMatchObject({ gpus: expect.any(Array) });
+  });
+
+  it("compares two settings in turns", async () => {
+    const report = join(folder, "comparison.json");
+    const { code, stdout, stderr } = await run(
+      ...[
+        "bench",
+        "--stages",
+        "denoise",
+        "--frames",
+        "1",
+        "--inference-steps",
+        "2",
+        "--rounds",
+        "1",
+      ],
+      ...["--runtime", "cpu", "--compare", "--threads 1 --quality preview", "--report", report],
+    );
+    expect({ code, lines: stderr.match(/^1\/1 denoise [\d.]+ ms$/gm)?.length }).toEqual({
+      code: 0,
+      lines: 2,
+    });
+    expect(stdout).toMatch(/^Ours: cpu, float32, --quality exact --inference-steps 2\./m);
+    expect(stdout).toMatch(
+      /Other: cpu, float32, --threads 1 --quality preview --inference-steps 2\.$/m,
+    );
+    const { comparisons } = JSON.parse(await readFile(report, "utf8")) as Record<string, unknown>;
+    expect(comparisons).toMatchObject([
+      {
+        stage: "denoise",
+        ratio: { median: expect.any(Number), interval: [expect.any(Number), expect.any(Number)] },
+        difference: { cosine: expect.any(Number) },
+      },
+    ]);
+  });
+
+  it("says why the official code cannot be run", async () => {
+    const { code, stderr } = await run(
+      ...["bench", "--official", folder, "--python", join(folder, "no-python"), "--rounds", "1"],
+      ...["--stages", "unet-step", "--frames", "1", "--runtime", "cpu"],
+    );
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/official code's process ended: .*no-python/);
+    expect(stderr).toMatch(/Give a Python with torch/);
+  });
+
+  it("asks the official code for its own stages only", async () => {
+    const { code, stderr } = await run("bench", "--official", folder, "--stages", "mel,crop");
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/cannot be asked for mel, crop alone/);
+  });
+
   it("shows the report even where it cannot be written", async () => {
     const args = ["bench", "--stages", "mel", "--rounds", "1", "--runtime", "cpu", "--json"];
     const { code, stdout, stderr } = await run(...args, "--report", join(folder, "no/where.md"));
@@ -120,6 +187,11 @@ describe("wrong usage", () => {
     [["bench", "--stages", "mel,lunch"], /Unknown: lunch. Known: mel, whisper,/],
     [["bench", "--rounds", "0"], /from 1 to/],
     [["bench", "--full-size", "--model", "x"], /cannot be used with/],
+    [["bench", "--compare", "--runtime abacus"], /"--runtime abacus": .*Allowed choices are/],
+    [["bench", "--compare", "a.json"], /"a\.json": .*too many arguments/],
+    [["bench", "--compare", " "], /Expected options, such as/],
+    [["bench", "--compare", "--threads 1", "--official", "x"], /cannot be used with/],
+    [["bench", "--stages", "infer"], /infer needs --video and --audio/],
   ])("%o: exit code 2", async (args, message) => {
     const { code, stdout, stderr } = await run(...args);
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });

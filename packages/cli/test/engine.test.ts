@@ -113,7 +113,7 @@ describe("the service's engine", () => {
     [{ toString: 1 }, /no option "toString"/],
     [{ runtime: "tpu" }, /runtime must be one of auto, cpu/],
     [{ threads: 0 }, /threads must be a whole number from 1 to 1024, but is 0/],
-    [{ deepCache: "yes" }, /deepCache must be true or false/],
+    [{ deepCacheInterval: 0 }, /deepCacheInterval must be a whole number from 1/],
     [{ model: "" }, /model must be text/],
   ])("refuses %o", async (options, message) => {
     await expect(openEngine(options)).rejects.toMatchObject({

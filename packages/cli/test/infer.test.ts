@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { copyFile, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import type { LipSyncEvent, RgbImage, VideoReader } from "@ls/core";
 import { demoModelFolder } from "@ls/demo-model";
@@ -89,6 +89,26 @@ describe("a finished video", () => {
     expect(psnr(png.data, after)).toBeGreaterThan(30);
     // Another seed gives another mouth.
     expect(png.data).not.toEqual((await readImage(join(result.frames, "0000.png"))).data);
+  });
+});
+
+describe("two devices", () => {
+  it("make the same frames as one, and a trace of what each did", async () => {
+    const frames = join(folder, "frames-of-two");
+    const trace = join(folder, "trace.json");
+    const output = join(folder, "two.mp4");
+    const { code, stdout, stderr } = await run(
+      ...infer(output, "--frames-out", frames, "--devices", "0,1", "--trace", trace),
+      ...["--threads", String(availableParallelism())],
+    );
+    expect({ code, stdout }).toEqual({ code: 0, stdout: `${output}\n` });
+    expect(stderr).toMatch(/^2 devices, 2 chunks at a time, about \d+\.\d GB of memory \(/m);
+    expect(stderr).toMatch(/cpu 0 busy \d+\.\d % of \d+\.\d s, cpu 1 busy/);
+    await expectSameFrames(frames, result.frames);
+    const events = JSON.parse(await readFile(trace, "utf8")) as { name?: string; cat?: string }[];
+    const names = events.flatMap(({ name, cat }) => (cat === "model" ? [name] : []));
+    expect(names.filter((name) => name === "unet_guided")).toHaveLength(2);
+    expect(events.filter(({ name }) => name === "write")).toHaveLength(27);
   });
 });
 

@@ -1,7 +1,8 @@
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { createSpeechEncoder, decodeSpeech } from "@ls/audio";
+import type { Runtime } from "@ls/core";
 import { openModel } from "@ls/models";
 import { createOnnxRuntime } from "@ls/runtime-onnx";
 import {
@@ -14,7 +15,7 @@ import {
 } from "@ls/testing";
 import { probeVideo, readImage } from "@ls/video";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { load } from "../src/load.ts";
+import { load, type LoadOptions } from "../src/load.ts";
 import { main } from "../src/main.ts";
 
 /** Settings of the golden run. */
@@ -57,14 +58,17 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 /** The latents of every step, by `chunk.step`. */
-async function runLatents(deepCache: boolean): Promise<Map<string, Float32Array>> {
+async function runLatents(
+  deepCacheInterval: number,
+  runtime: NonNullable<LoadOptions["runtime"]> = PARTS.runtime,
+): Promise<Map<string, Float32Array>> {
   const seen = new Map<string, Float32Array>();
-  await using engine = await load(PARTS);
-  const output = join(folder, `latents-${deepCache}.mp4`);
+  await using engine = await load({ ...PARTS, runtime });
+  const output = join(folder, `latents-${deepCacheInterval}.mp4`);
   for await (const event of engine.run({
     ...RUN,
     output,
-    deepCache,
+    deepCacheInterval,
     onLatents: ({ chunk, step, latents }) => seen.set(`${chunk}.${step}`, latents),
   })) {
     if (event.type === "done") expect(event.result.frames).toBe(32);
@@ -106,7 +110,7 @@ describe.skipIf(!hasReference)(referenceTitle("frames/ and golden.json"), () => 
 
 describe.skipIf(!hasReference)(referenceTitle("pipeline_latents.safetensors"), () => {
   it("has the latents of both chunks of the official run", async () => {
-    const seen = await runLatents(false);
+    const seen = await runLatents(1);
     for (const [name, key] of [
       ["chunk0_step0", "0.0"],
       ["chunk0_last", "0.5"],
@@ -119,24 +123,44 @@ describe.skipIf(!hasReference)(referenceTitle("pipeline_latents.safetensors"), (
 
 describe.skipIf(!hasReference)(referenceTitle("deepcache_latents.safetensors"), () => {
   it("has the latents of every step with DeepCache at interval 3, branch 0", async () => {
-    const { dims, data } = golden("deepcache_latents.safetensors", "chunk0");
-    const [steps = 0, , channels = 0, frames = 0, height = 0, width = 0] = dims;
-    const plane = height * width;
-    const perStep = channels * frames * plane;
-    const seen = await runLatents(true);
-    expect(seen.size).toBe(2 * steps);
-    for (let step = 0; step < steps; step++) {
-      const latents = seen.get(`0.${step}`) ?? new Float32Array();
-      const framesInChunk = latents.length / (channels * plane);
-      const first = Float32Array.from({ length: perStep }, (_, index) => {
-        const channel = Math.floor(index / (frames * plane));
-        return latents[channel * framesInChunk * plane + (index % (frames * plane))] as number;
-      });
-      const expected = data.subarray(step * perStep, (step + 1) * perStep);
-      expectClose(first, expected, `step ${step}`);
-    }
+    expectDeepCacheLatents(await runLatents(3));
+  });
+
+  it("has the same latents when a group of steps is one graph, as it is on a GPU", async () => {
+    await using cpu = await createOnnxRuntime();
+    const opened: string[] = [];
+    // TensorRT's graphs are of ONNX's own operators, so that they run anywhere.
+    const runtime: Runtime = {
+      name: cpu.name,
+      capabilities: { ...cpu.capabilities, profile: "tensorrt" },
+      createSession: (graph, options) => {
+        if ("path" in graph) opened.push(basename(graph.path));
+        return cpu.createSession(graph, options);
+      },
+      [Symbol.asyncDispose]: async () => undefined,
+    };
+    expectDeepCacheLatents(await runLatents(3, runtime));
+    expect(opened.filter((name) => name.startsWith("unet"))).toEqual(["unet_group_3_guided.onnx"]);
   });
 });
+
+function expectDeepCacheLatents(seen: ReadonlyMap<string, Float32Array>): void {
+  const { dims, data } = golden("deepcache_latents.safetensors", "chunk0");
+  const [steps = 0, , channels = 0, frames = 0, height = 0, width = 0] = dims;
+  const plane = height * width;
+  const perStep = channels * frames * plane;
+  expect(seen.size).toBe(2 * steps);
+  for (let step = 0; step < steps; step++) {
+    const latents = seen.get(`0.${step}`) ?? new Float32Array();
+    const framesInChunk = latents.length / (channels * plane);
+    const first = Float32Array.from({ length: perStep }, (_, index) => {
+      const channel = Math.floor(index / (frames * plane));
+      return latents[channel * framesInChunk * plane + (index % (frames * plane))] as number;
+    });
+    const expected = data.subarray(step * perStep, (step + 1) * perStep);
+    expectClose(first, expected, `step ${step}`);
+  }
+}
 
 describe.skipIf(!hasReference)(referenceTitle("audio_long.safetensors"), () => {
   it("has Whisper's states and the frames' features across the 30 s boundary", async () => {

@@ -2,7 +2,7 @@
  * The face seams: finding faces, and moving them between the frame and the model's square.
  * Adapters pass `faceDetectorConformance` and `faceAlignerConformance` of `@ls/testing`.
  */
-import type { AffineMatrix, ImagePatch, Point, Rectangle, RgbImage } from "./image.ts";
+import type { AffineMatrix, ImagePatch, Picture, Point, Rectangle, RgbImage } from "./image.ts";
 
 /** Centres of the brow on the image's left, the brow on its right, and the nose, in pixels. */
 export type AlignmentPoints = readonly [leftBrow: Point, rightBrow: Point, nose: Point];
@@ -17,10 +17,11 @@ export interface Face {
 export interface FaceDetector extends AsyncDisposable {
   /**
    * Faces of a frame that are fit for lip-sync, best first; empty if there is none.
+   * @param picture the frame, of which a detector converts no more than it needs.
    * @param frameIndex position of the frame in the video, for detectors that read from a file.
    */
   detect(
-    image: RgbImage,
+    picture: Picture | RgbImage,
     frameIndex: number,
     options?: { readonly signal?: AbortSignal },
   ): Promise<readonly Face[]>;

@@ -25,6 +25,22 @@ export type Point = readonly [x: number, y: number];
 /** A 2x3 matrix, row-major `[a, b, tx, c, d, ty]`: `x' = a*x + b*y + tx`, `y' = c*x + d*y + ty`. */
 export type AffineMatrix = readonly [number, number, number, number, number, number];
 
+/** A picture that becomes RGB when it is asked to, whole or in part: a `VideoFrame` is one. */
+export interface Picture {
+  readonly width: number;
+  readonly height: number;
+  /** 8-bit RGB of the picture or of a region of it. The result is the caller's. */
+  toRgb(region?: Rectangle): Promise<RgbImage>;
+}
+
+/** RGB of a picture or of a region of it; of an RGB image itself, the image. */
+export async function rgbOf(picture: Picture | RgbImage, region?: Rectangle): Promise<RgbImage> {
+  if ("toRgb" in picture) return await picture.toRgb(region);
+  const { width, height } = picture;
+  const isWhole = region === undefined || (region.width === width && region.height === height);
+  return isWhole ? picture : cropImage(picture, region);
+}
+
 /** A copy of a part of an image; the rectangle must lie inside it. */
 export function cropImage(image: RgbImage, region: Rectangle): ImagePatch {
   const { x, y, width, height } = region;

@@ -7,12 +7,16 @@ export * from "./runtime.ts";
 export * from "./segments.ts";
 export * from "./speech.ts";
 export * from "./tensor.ts";
+export * from "./trace.ts";
 export * from "./video.ts";
 export * from "./random/normal-generator.ts";
 export * from "./random/torch-cpu.ts";
 export * from "./random/torch-cuda.ts";
-export * from "./schedulers/ddim.ts";
+export * from "./schedulers/create-scheduler.ts";
 export * from "./schedulers/scheduler.ts";
+export type { TimestepSpacing } from "./schedulers/timesteps.ts";
+export * from "./quality.ts";
+export type { StepInterval } from "./diffusion/guidance.ts";
 export * from "./latent-sync.ts";
 export type {
   ChunkEvent,
@@ -20,9 +24,16 @@ export type {
   FramesEvent,
   LipSyncEvent,
   LipSyncResult,
+  PlanEvent,
   StageEvent,
   StepEvent,
 } from "./pipeline/events.ts";
+export {
+  ChunkDenoiser,
+  type ChunkDenoiserOptions,
+  type ChunkToDenoise,
+} from "./pipeline/chunk-denoiser.ts";
 export type { RelativePoint } from "./pipeline/face-choice.ts";
 export { frameSequence } from "./pipeline/frame-sequence.ts";
-export type { ChunkLatents } from "./pipeline/lip-sync.ts";
+export type { ChunkLatents } from "./pipeline/lane.ts";
+export { describePlan, type MemoryNeed, type RunPlan } from "./pipeline/memory-plan.ts";

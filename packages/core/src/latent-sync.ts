@@ -2,25 +2,34 @@
 import { LatentSyncError } from "./errors.ts";
 import type { FaceAligner, FaceDetector } from "./face.ts";
 import type { LatentSyncModel, ModelInfo } from "./model.ts";
+import { DeviceGroup } from "./pipeline/device-group.ts";
 import type { LipSyncEvent } from "./pipeline/events.ts";
 import type { RelativePoint } from "./pipeline/face-choice.ts";
+import type { ChunkLatents } from "./pipeline/lane.ts";
 import { LatestEvents } from "./pipeline/latest-events.ts";
-import { type ChunkLatents, LipSyncRun, type LipSyncSettings } from "./pipeline/lip-sync.ts";
-import { Networks } from "./pipeline/networks.ts";
+import { type LipSyncParts, LipSyncRun, type LipSyncSettings } from "./pipeline/lip-sync.ts";
 import { ProgressClock } from "./pipeline/progress-clock.ts";
+import { resolveSampling, type SamplingOptions } from "./quality.ts";
 import type { NormalGenerator } from "./random/normal-generator.ts";
 import { torchCpuGenerator } from "./random/torch-cpu.ts";
-import type { Precision, Runtime } from "./runtime.ts";
+import type { MemoryInfo, Precision, Runtime } from "./runtime.ts";
 import type { SegmentStore } from "./segments.ts";
 import type { SpeechEncoder } from "./speech.ts";
+import type { Tracer } from "./trace.ts";
 import type { VideoSink, VideoSource } from "./video.ts";
 
 /** The parts that an engine is made of. They stay the caller's to dispose, after the engine. */
 export interface LatentSyncOptions {
   readonly model: LatentSyncModel;
-  readonly runtime: Runtime;
+  /**
+   * Where the networks run. Chunks of a video are spread over several, which must be of one kind:
+   * the frames are the same as of one.
+   */
+  readonly runtime: Runtime | readonly [Runtime, ...Runtime[]];
   /** Default: the runtime's preferred one. */
   readonly precision?: Precision;
+  /** Memory of this machine, now. Without it a run that needs more is not refused. */
+  readonly hostMemory?: () => Promise<MemoryInfo | undefined>;
   readonly speech: SpeechEncoder;
   readonly source: VideoSource;
   readonly sink: VideoSink;
@@ -29,24 +38,18 @@ export interface LatentSyncOptions {
   readonly aligner: FaceAligner;
 }
 
-/** One video to make. */
-export interface LipSyncRequest {
+/** One video to make, and how much work to put into it: as the official pipeline, if nothing is said. */
+export interface LipSyncRequest extends SamplingOptions {
   /** Path of a video with a face. */
   readonly video: string;
   /** Path of the speech: a sound file, or a video whose sound is used. */
   readonly audio: string;
   /** Path of the video to write. It appears when it is complete. */
   readonly output: string;
-  /** Denoising steps, 1 to 1000. Default 20. */
-  readonly inferenceSteps?: number;
-  /** How strongly the speech moves the mouth, 1.0 to 3.0 in practice; 1 or less: no guidance. Default 1.5. */
-  readonly guidanceScale?: number;
   /** Seed of PyTorch's CPU generator. Default 1247. */
   readonly seed?: number;
   /** Random numbers of another kind, such as {@link torchCudaGenerator}; `seed` is then not used. */
   readonly random?: NormalGenerator;
-  /** Reuse deep features in two steps of three: less than half the work, a little less exact. */
-  readonly deepCache?: boolean;
   /** What to do with frames that show no face. Default `pass`: they stay as they are. */
   readonly framesWithoutFace?: "pass" | "fail";
   /**
@@ -64,6 +67,16 @@ export interface LipSyncRequest {
   readonly detector?: FaceDetector;
   /** Another sink, for this run only. */
   readonly sink?: VideoSink;
+  /**
+   * Chunks that are denoised together, 1 to 64, at most: as many as memory allows. Kernels may round
+   * otherwise for a batch than for one, so with `segments` the default is 1: a run that goes on makes
+   * other batches. Without, it is 1 on a CPU and 2 on an accelerator whose memory is known.
+   */
+  readonly chunksPerBatch?: number;
+  /** Whether to refuse what will not fit into memory. Default true. */
+  readonly checkMemory?: boolean;
+  /** Is told what took place when. */
+  readonly trace?: Tracer;
   /** Called with the latents after every step that this run does. */
   readonly onLatents?: (latents: ChunkLatents) => void;
   /** Stops the run within one denoising step; nothing is left behind but `segments`. */
@@ -72,14 +85,14 @@ export interface LipSyncRequest {
 
 export class LatentSync implements AsyncDisposable {
   readonly #options: LatentSyncOptions;
-  readonly #networks: Networks;
+  readonly #group: DeviceGroup;
   /** The end of the last run that was started: runs of one engine follow one another. */
   #lastRun: Promise<unknown> = Promise.resolve();
   #disposed = false;
 
-  private constructor(options: LatentSyncOptions, networks: Networks) {
+  private constructor(options: LatentSyncOptions, group: DeviceGroup) {
     this.#options = options;
-    this.#networks = networks;
+    this.#group = group;
   }
 
   /**
@@ -88,14 +101,6 @@ export class LatentSync implements AsyncDisposable {
    */
   static async load(options: LatentSyncOptions): Promise<LatentSync> {
     const { model, runtime, aligner } = options;
-    const precision = options.precision ?? runtime.capabilities.precisions[0];
-    if (!runtime.capabilities.precisions.includes(precision)) {
-      throw new LatentSyncError(
-        "invalid_argument",
-        `The runtime ${runtime.name} does not compute in ${precision}, only in ${runtime.capabilities.precisions.join(" and ")}.`,
-        { hint: "Choose one of these, or leave the precision to the runtime." },
-      );
-    }
     if (aligner.resolution !== model.info.resolution) {
       throw new LatentSyncError(
         "invalid_argument",
@@ -103,7 +108,13 @@ export class LatentSync implements AsyncDisposable {
         { hint: "Create the aligner with the model's resolution." },
       );
     }
-    return new LatentSync(options, new Networks({ model, runtime, precision }));
+    const group = new DeviceGroup({
+      model,
+      runtimes: "capabilities" in runtime ? [runtime] : runtime,
+      precision: options.precision,
+      hostMemory: options.hostMemory ?? (async () => undefined),
+    });
+    return new LatentSync(options, group);
   }
 
   get model(): ModelInfo {
@@ -125,18 +136,9 @@ export class LatentSync implements AsyncDisposable {
     const work = async (): Promise<void> => {
       await beforeAbort(turn, signal);
       if (this.#disposed) throw new LatentSyncError("disposed", "The engine is disposed.");
-      const { model, aligner, speech, source } = this.#options;
+      using _recording = this.#group.record(request.trace);
       const run = new LipSyncRun({
-        parts: {
-          info: model.info,
-          networks: this.#networks,
-          aligner,
-          speech,
-          source,
-          sink: request.sink ?? this.#options.sink,
-          detector: request.detector ?? this.#options.detector,
-          random: request.random ?? torchCpuGenerator(request.seed ?? DEFAULT_SEED),
-        },
+        parts: this.#partsOf(request),
         settings,
         emit: (event) => {
           const key = event.type === "stage" ? `stage ${event.stage}` : event.type;
@@ -167,7 +169,20 @@ export class LatentSync implements AsyncDisposable {
     if (this.#disposed) return;
     this.#disposed = true;
     await this.#lastRun;
-    await this.#networks[Symbol.asyncDispose]();
+    await this.#group[Symbol.asyncDispose]();
+  }
+
+  #partsOf(request: LipSyncRequest): LipSyncParts {
+    const { model, aligner, speech, source, sink, detector } = this.#options;
+    const { segments, checkMemory = true } = request;
+    const chunksPerBatch = request.chunksPerBatch ?? (segments === undefined ? undefined : 1);
+    return {
+      ...{ aligner, speech, source, info: model.info, group: this.#group },
+      sink: request.sink ?? sink,
+      detector: request.detector ?? detector,
+      random: request.random ?? torchCpuGenerator(request.seed ?? DEFAULT_SEED),
+      load: { chunksPerBatch, unchecked: !checkMemory },
+    };
   }
 }
 
@@ -187,12 +202,12 @@ async function beforeAbort(promise: Promise<unknown>, signal: AbortSignal): Prom
 }
 
 function checkRequest(request: LipSyncRequest): LipSyncSettings {
-  const { inferenceSteps = 20, guidanceScale = 1.5, output, video, audio, faceAt } = request;
-  if (!Number.isFinite(guidanceScale) || guidanceScale < 0 || guidanceScale > 20) {
+  const { output, video, audio, faceAt, chunksPerBatch = 1 } = request;
+  if (!Number.isInteger(chunksPerBatch) || chunksPerBatch < 1 || chunksPerBatch > 64) {
     throw new LatentSyncError(
       "invalid_argument",
-      `guidanceScale must be a number from 0 to 20, but is ${guidanceScale}.`,
-      { hint: "Usual values are 1.0 to 3.0." },
+      `chunksPerBatch must be an integer from 1 to 64, but is ${chunksPerBatch}.`,
+      { hint: "Leave it out to have as many as are usual for the device." },
     );
   }
   if (faceAt !== undefined && ![faceAt.x, faceAt.y].every((value) => value >= 0 && value <= 1)) {
@@ -215,12 +230,11 @@ function checkRequest(request: LipSyncRequest): LipSyncSettings {
     video,
     audio,
     output,
-    inferenceSteps,
-    guidanceScale,
-    deepCache: request.deepCache ?? false,
+    sampling: resolveSampling(request),
     requireFaces: request.framesWithoutFace === "fail",
     faceAt,
     segments: request.segments,
     onLatents: request.onLatents,
+    tracer: request.trace,
   };
 }

@@ -25,6 +25,20 @@ export interface ModelInfo {
   readonly licence: string;
   /** SHA-256 over the checkpoint's files, hex; identifies the weights in manifests. */
   readonly hash: string;
+  /** What it needs in memory is estimated from this; without it nothing is. */
+  readonly size?: ModelSize | undefined;
+}
+
+/** Sizes of a model's networks. */
+export interface ModelSize {
+  /** Numbers of weights. */
+  readonly parameters: Readonly<
+    Record<"whisper_encoder" | "vae_encoder" | "vae_decoder" | "unet", number>
+  >;
+  /** Channels of the UNet at the latents' full size. */
+  readonly unetWidth: number;
+  /** Channels of the VAE at the image's full size. */
+  readonly vaeWidth: number;
 }
 
 /** diffusers' scheduler configuration, in its own words. */
@@ -38,26 +52,52 @@ export interface NoiseScheduleConfig {
   readonly clipSample: boolean;
 }
 
+/** Lengths of the groups of steps that there are graphs of. */
+export const GROUP_LENGTHS = [2, 3] as const;
+export type GroupLength = (typeof GROUP_LENGTHS)[number];
+
+/** Whether a profile has graphs of several steps. */
+export function hasStepGroups(profile: GraphProfile): boolean {
+  return profile === "cuda" || profile === "tensorrt";
+}
+
+/** The UNet's graphs: whole, the parts that DeepCache makes of it, and groups of its steps. */
+export type UNetKind =
+  | "unet"
+  | "unet_deepcache_full"
+  | "unet_deepcache_shallow"
+  | `unet_group_${GroupLength}`;
+
 /**
- * The networks, with their inputs and outputs (`B` 1 or 2, `F` frames, `h = resolution / 8`):
+ * The networks, with their inputs and outputs (`N` images or chunks, `F` frames,
+ * `h = resolution / 8`):
  * - `whisper_encoder`: `mel [1, 80, 3000]` to `embeddings [1500, layers + 1, width]`
  * - `vae_encoder`: `image [N, 3, R, R]` to `mean`, `logvar` `[N, 4, h, h]` (logvar clamped to ±30, 20)
  * - `vae_decoder`: `latents [N, 4, h, h]` (already divided by the scaling factor) to `image [N, 3, R, R]`
- * - `unet`: `sample [B, 13, F, h, h]`, `timestep [1]`, `encoder_hidden_states [B*F, tokens, width]`
- *   to `noise_pred [B, 4, F, h, h]`
- * - `unet_deepcache_full`: as `unet`, and `deep_features`, the input of the outermost up block's last layer
+ * - `unet`: `sample [N, 13, F, h, h]`, `timestep [1]`, `encoder_hidden_states [N*F, tokens, width]`
+ *   to `noise_pred [N, 4, F, h, h]`
+ * - `unet_deepcache_full`: as `unet`, and `deep_features [N, F, ...]`, the input of the outermost up
+ *   block's last layer
  * - `unet_deepcache_shallow`: as `unet` with `deep_features` as a further input; the outermost layers only
+ * - `unet_guided`, `unet_deepcache_full_guided`, `unet_deepcache_shallow_guided`: the same inputs, but
+ *   every answer (and `deep_features`) is `[2*N, ...]`: for silence, that is, audio features of
+ *   zeros, and then for the speech. What silence and speech have in common is computed once.
+ * - `unet_group_2` and so on, for `n` steps, and `unet_group_2_guided`: a full step of DeepCache and
+ *   the shallow ones after it, with the sampler's updates. `sample`, `timesteps [n]`,
+ *   `encoder_hidden_states`, `coefficients [n, 5]` and `history [N, 4, F, h, h]` to
+ *   `latents [n, N, 4, F, h, h]` and `next_history`. With the numbers `(a, b, p, q, s)` of a step, its
+ *   latents `x`, noise `e` and history `h` become `a*x + b*e + h` and `p*x + q*e`, where guided
+ *   `e = silence + s * (speech - silence)`. Only for the profiles `cuda` and `tensorrt`.
  *
  * All are float32 at the border whatever the precision inside. Symbolic dimensions are named
- * `batch`, `frames` and `images`.
+ * `batch` (N), `frames` and `images`, and `guided_batch` for 2*N.
  */
 export type GraphKind =
   | "whisper_encoder"
   | "vae_encoder"
   | "vae_decoder"
-  | "unet"
-  | "unet_deepcache_full"
-  | "unet_deepcache_shallow";
+  | UNetKind
+  | `${UNetKind}_guided`;
 
 export interface GraphRequest {
   readonly kind: GraphKind;

@@ -6,7 +6,7 @@
 import type { Tensor, TensorDataType } from "./tensor.ts";
 
 /** Which operators a graph may use; every runtime names the profile that is fastest on it. */
-export type GraphProfile = "cpu" | "cuda" | "webgpu" | "tensorrt";
+export type GraphProfile = "cpu" | "cuda" | "webgpu" | "tensorrt" | "openvino";
 
 /**
  * Arithmetic of a graph's weights and activations. Inputs and outputs are float32 in any case.
@@ -70,10 +70,19 @@ export interface Session extends AsyncDisposable {
   ): Promise<Record<string, Tensor>>;
 }
 
+/** Memory of a machine or of an accelerator. */
+export interface MemoryInfo {
+  readonly totalBytes: number;
+  /** What can be had now. */
+  readonly freeBytes: number;
+}
+
 export interface Runtime extends AsyncDisposable {
   /** A short name such as `cpu`, `webgpu` or `cuda`. */
   readonly name: string;
   readonly capabilities: RuntimeCapabilities;
+  /** Memory of an accelerator's own, now; `undefined` if it cannot be told. CPUs use the host's. */
+  memory?(): Promise<MemoryInfo | undefined>;
   /**
    * Loads a graph.
    * @throws LatentSyncError `not_found`, `invalid_model` or `unsupported`.

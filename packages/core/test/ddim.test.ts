@@ -7,8 +7,9 @@ import {
 } from "@ls/testing";
 import { describe, expect, it } from "vitest";
 import type { NoiseScheduleConfig } from "../src/model.ts";
-import { createDdimScheduler } from "../src/schedulers/ddim.ts";
+import { createScheduler } from "../src/schedulers/create-scheduler.ts";
 import { alphasCumprod } from "../src/schedulers/noise-schedule.ts";
+import type { Scheduler } from "../src/schedulers/scheduler.ts";
 
 const CONFIG: NoiseScheduleConfig = {
   trainTimesteps: 1000,
@@ -19,6 +20,9 @@ const CONFIG: NoiseScheduleConfig = {
   setAlphaToOne: false,
   clipSample: false,
 };
+
+const ddim = (steps: number, config: NoiseScheduleConfig = CONFIG): Scheduler =>
+  createScheduler({ name: "ddim", config, steps });
 
 describe.skipIf(!hasReference)(referenceTitle("ddim.safetensors"), () => {
   const tensors = hasReference ? readGoldenTensors(reference("ddim.safetensors")) : undefined;
@@ -31,17 +35,18 @@ describe.skipIf(!hasReference)(referenceTitle("ddim.safetensors"), () => {
 
   it.each([1, 2, 6, 10, 20, 25, 50])("takes the timesteps of diffusers in %i steps", (steps) => {
     const expected = [...golden(`timesteps_${steps}`)];
-    expect(createDdimScheduler(CONFIG, steps).timesteps).toEqual(expected);
+    expect(ddim(steps).timesteps).toEqual(expected);
   });
 
   it("follows the golden trajectory, each step to a unit or two in the last place", () => {
-    const scheduler = createDdimScheduler(CONFIG, 20);
+    const scheduler = ddim(20);
+    const sampler = scheduler.start();
     const trajectory = golden("traj_20");
     let sample = golden("traj_start");
     for (const [index, timestep] of scheduler.timesteps.entries()) {
       const noise = sample.map((value) => Math.sin(1.3 * value + timestep / 1000));
       const expected = trajectory.slice(index * sample.length, (index + 1) * sample.length);
-      const next = scheduler.step(index, noise, sample);
+      const next = sampler.step(noise, sample);
       const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 1);
       const { maxAbsolute } = difference(next, expected);
       expect(maxAbsolute / largest, `step ${index}`).toBeLessThan(3e-7);
@@ -52,16 +57,16 @@ describe.skipIf(!hasReference)(referenceTitle("ddim.safetensors"), () => {
 
 describe("DDIM", () => {
   it("finds the clean sample in one step when the prediction is the noise that was added", () => {
-    const [timestep] = createDdimScheduler(CONFIG, 4).timesteps as [number];
+    const [timestep] = ddim(4).timesteps as [number];
     const alpha = alphasCumprod(CONFIG)[timestep] as number;
     const clean = Float32Array.of(0.5, -1, 2);
     const noise = Float32Array.of(1, 0.3, -0.7);
     const noisy = clean.map(
       (value, index) => Math.sqrt(alpha) * value + Math.sqrt(1 - alpha) * noise[index]!,
     );
-    const scheduler = createDdimScheduler(CONFIG, 4);
+    const sampler = ddim(4).start();
     let sample: Float32Array = noisy;
-    for (let index = 0; index < 4; index++) sample = scheduler.step(index, noise, sample);
+    for (let index = 0; index < 4; index++) sample = sampler.step(noise, sample);
     const last = alphasCumprod(CONFIG)[0] as number;
     const expected = clean.map(
       (value, index) => Math.sqrt(last) * value + Math.sqrt(1 - last) * noise[index]!,
@@ -70,10 +75,15 @@ describe("DDIM", () => {
   });
 
   it.each([0, -1, 1.5, 1001, Number.NaN])("refuses %d steps", (steps) => {
-    expect(() => createDdimScheduler(CONFIG, steps)).toThrow(/integer from 1 to 1000/);
+    expect(() => ddim(steps)).toThrow(/integer from 1 to 1000/);
+  });
+
+  it("refuses a thousand steps, the first of which would lie beyond the schedule", () => {
+    expect(() => ddim(1000)).toThrow(/1000 inference steps do not fit into the 1000 timesteps/);
+    expect(ddim(999).timesteps[0]).toBe(999);
   });
 
   it("refuses clip_sample", () => {
-    expect(() => createDdimScheduler({ ...CONFIG, clipSample: true }, 4)).toThrow(/clip_sample/);
+    expect(() => ddim(4, { ...CONFIG, clipSample: true })).toThrow(/clip_sample/);
   });
 });

@@ -182,15 +182,15 @@ describe("LatentSync", () => {
   });
 
   it.each([
-    [1.5, false, { unet: 3 }],
-    [1, false, { unet: 3 }],
-    [1.5, true, { unet_deepcache_full: 1, unet_deepcache_shallow: 2 }],
+    [1.5, 1, { unet_guided: 3 }],
+    [1, 1, { unet: 3 }],
+    [1.5, 3, { unet_deepcache_full_guided: 1, unet_deepcache_shallow_guided: 2 }],
   ])(
-    "at guidance %d and DeepCache %s runs %o per chunk",
-    async (guidanceScale, deepCache, expected) => {
+    "at guidance %d and DeepCache %i runs %o per chunk",
+    async (guidanceScale, deepCacheInterval, expected) => {
       const { runtime, load } = setUp({ speechFrames: 4 });
       await using engine = await load();
-      await run(engine, { guidanceScale, deepCache });
+      await run(engine, { guidanceScale, deepCacheInterval });
       const counts = Object.fromEntries(
         Object.keys(expected).map((graph) => [
           graph,
@@ -223,7 +223,7 @@ describe("stopping", () => {
     const controller = new AbortController();
     let unetRuns = 0;
     runtime.beforeRun = (graph) => {
-      if (graph === "unet" && ++unetRuns === 2) controller.abort(new Error("enough"));
+      if (graph === "unet_guided" && ++unetRuns === 2) controller.abort(new Error("enough"));
     };
     await expect(run(engine, { signal: controller.signal })).rejects.toThrow("enough");
     expect(unetRuns).toBe(2);
@@ -295,7 +295,7 @@ describe("a run that waits for another", () => {
     let third: Promise<unknown> = Promise.resolve();
     let started = false;
     runtime.beforeRun = (graph) => {
-      if (graph !== "unet" || started) return;
+      if (graph !== "unet_guided" || started) return;
       started = true;
       waiting = run(engine, { signal: gone.signal }).catch(() => order.push("second gave up"));
       third = run(engine).then(() => order.push("third"));

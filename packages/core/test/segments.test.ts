@@ -89,7 +89,7 @@ describe("a run that was stopped", () => {
     ["after a chunk", 1, {}],
     ["after three chunks", 3, {}],
     ["in the last chunk", CHUNKS - 1, {}],
-    ["with DeepCache and guidance", 2, { deepCache: true, guidanceScale: 2.5 }],
+    ["with DeepCache and guidance", 2, { deepCacheInterval: 3, guidanceScale: 2.5 }],
   ])("%s gives the same frames when it is continued", async (_, chunk, settings) => {
     const expected = await run(settings);
     expect(expected.error).toBeUndefined();
@@ -107,7 +107,7 @@ describe("a run that was stopped", () => {
     const segments = new FakeSegmentStore();
     await runUntil(3, { segments });
     const { runtime } = await run({ segments });
-    expect(count(runtime, "unet")).toBe((CHUNKS - 3) * STEPS);
+    expect(count(runtime, "unet_guided")).toBe((CHUNKS - 3) * STEPS);
     // Two pictures of each of the 5 faces in the last two chunks, one by one on a CPU.
     expect(count(runtime, "vae_encoder")).toBe(10);
     expect(count(runtime, "vae_decoder")).toBe(17);
@@ -117,12 +117,12 @@ describe("a run that was stopped", () => {
     const segments = new FakeSegmentStore();
     const first = await run({ segments });
     const second = await run({ segments });
-    expect(count(second.runtime, "unet")).toBe(0);
+    expect(count(second.runtime, "unet_guided")).toBe(0);
     expect(second.sink.written).toEqual(first.sink.written);
     const kept = segments.segments.get(2);
     segments.segments.delete(2);
     const third = await run({ segments });
-    expect(count(third.runtime, "unet")).toBe(STEPS);
+    expect(count(third.runtime, "unet_guided")).toBe(STEPS);
     expect(third.sink.written).toEqual(first.sink.written);
     expect(segments.segments.get(2)).toEqual(kept);
   });

@@ -1,11 +1,9 @@
 import { spawn } from "node:child_process";
 import { mkdir, readdir, readFile, utimes, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { cacheFolder, formatOwner, hashFile, isGone, parseOwner, thisProcess } from "@ls/files";
 import { describe, expect, it } from "vitest";
-import { cacheFolder } from "../src/cache/cache-folder.ts";
-import { hashFile } from "../src/cache/file-hash.ts";
 import { GraphCache } from "../src/cache/graph-cache.ts";
-import { formatOwner, isGone, parseOwner, thisProcess } from "../src/cache/process-owner.ts";
 import { rejection, useTemporaryFolder } from "./temporary-folder.ts";
 
 const temporary = useTemporaryFolder();

@@ -11,11 +11,10 @@ import {
   utimes,
   writeFile,
 } from "node:fs/promises";
+import { FileSink, toFileError } from "@ls/files";
 import { hasReference, reference, referenceTitle } from "@ls/testing";
 import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
-import { FileSink } from "../src/checkpoint/atomic-file.ts";
 import { writeSafetensors, writeTorchCheckpoint } from "../src/checkpoint/checkpoint-writer.ts";
-import { toFileError } from "../src/checkpoint/file-error.ts";
 import { openModelFolder } from "../src/checkpoint/model-checkpoint.ts";
 import { writeModelFolder } from "../src/checkpoint/model-folder-writer.ts";
 import {

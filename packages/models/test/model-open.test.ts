@@ -1,5 +1,6 @@
 /** Models as users open them: folders in the official layout, converted folders, random weights. */
 import { copyFile, cp, mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
 import type { GraphKind, GraphRequest, GraphSource } from "@ls/core";
 import { beforeAll, describe, expect, it } from "vitest";
 import {
@@ -112,7 +113,25 @@ describe("a folder in the official layout", () => {
       "unet.onnx",
       "unet.onnx.data",
       "unet_deepcache_full.onnx",
+      "unet_deepcache_full_guided.onnx",
       "unet_deepcache_shallow.onnx",
+      "unet_deepcache_shallow_guided.onnx",
+      "unet_guided.onnx",
+    ]);
+  });
+
+  it("has groups of steps for runtimes that take them, with the same weights", async () => {
+    await using model = await openModel(official(), settings());
+    const request = { profile: "cuda", precision: "float16" } as const;
+    const bytes = async (kind: GraphKind): Promise<number> =>
+      (await stat(await graphPath(model, { ...request, kind }))).size;
+    for (const kind of ["unet_group_2", "unet_group_3_guided"] as const) {
+      // Structure, without weights.
+      expect(await bytes(kind)).toBeLessThan(2 ** 21);
+    }
+    const file = await graphPath(model, { ...request, kind: "unet_group_3" });
+    expect((await readdir(dirname(file))).filter((name) => name.endsWith(".data"))).toEqual([
+      "unet.onnx.data",
     ]);
   });
 

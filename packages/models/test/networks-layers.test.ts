@@ -7,6 +7,7 @@ import { createRandomTensors, type TensorSource } from "../src/checkpoint/index.
 import { encodeGraph, type Graph, type Value } from "../src/graph/index.ts";
 import { type BuildOptions, createNetwork } from "../src/networks/build-options.ts";
 import type { Network } from "../src/networks/network.ts";
+import { nhwcSkipGroupNorm } from "../src/networks/profiles/contrib.ts";
 import type { FeatureMap } from "../src/networks/profiles/emitters.ts";
 import { emittersOf } from "../src/networks/profiles/index.ts";
 import { openGraph, randomTensor } from "./graph-session.ts";
@@ -278,6 +279,18 @@ describe("fused operators", () => {
       profile: "cuda",
       build: (net: Network, x: FeatureMap) =>
         net.groupNorm(x, { path: "n", groups: 32, epsilon: 1e-5, acrossFrames: false }).value,
+    },
+    {
+      operator: "SkipGroupNorm",
+      profile: "cuda",
+      build: (net: Network, x: FeatureMap) => {
+        const skip = net.graph.input("skip", "float32", ["images", 320]);
+        const [scale, shift, bias] = ["scale", "shift", "bias"].map((name) =>
+          net.weights.tensor(name, [320], { dtype: "float32" }),
+        ) as [Value, Value, Value];
+        const norm = { channels: 320, groups: 32, epsilon: 1e-5, silu: true };
+        return nhwcSkipGroupNorm(net, { x: x.value, skip, bias }, scale, shift, norm);
+      },
     },
     {
       operator: "NhwcConv",

@@ -360,7 +360,14 @@ describe("UNet", () => {
     expect(kinds("cpu")).toEqual(new Set(["MultiHeadAttention"]));
     expect(kinds("webgpu")).toEqual(new Set(["MultiHeadAttention", "BiasSplitGelu", "BiasAdd"]));
     expect(kinds("cuda")).toEqual(
-      new Set(["MultiHeadAttention", "BiasSplitGelu", "BiasAdd", "NhwcConv", "GroupNorm"]),
+      new Set([
+        "MultiHeadAttention",
+        "BiasSplitGelu",
+        "BiasAdd",
+        "NhwcConv",
+        "GroupNorm",
+        "SkipGroupNorm",
+      ]),
     );
     const graph = buildUNet(PUBLISHED, undefined, { ...OPTIONS, resolution: 256 });
     expect(graph.opsets.get("")).toBe(20);

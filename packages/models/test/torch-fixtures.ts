@@ -1,6 +1,6 @@
 /** Small pickles and torch archives, put together by hand. */
 import { open } from "node:fs/promises";
-import { FileSink } from "../src/checkpoint/atomic-file.ts";
+import { FileSink } from "@ls/files";
 import { ZipWriter } from "../src/checkpoint/zip-writer.ts";
 
 export type Piece = string | number | readonly Piece[] | Uint8Array;

@@ -7,7 +7,6 @@ import {
   type RuntimeCapabilities,
   type Tensor,
 } from "@ls/core";
-import type { NativeSessionOptions } from "./messages.ts";
 import { probeModel } from "./probe-model.ts";
 import type { SessionHost } from "./session-host.ts";
 
@@ -17,9 +16,9 @@ const ONE = {
 } as const satisfies Readonly<Record<GraphPrecision, Tensor>>;
 
 /** @returns what went wrong, or undefined if the device computes at this precision. */
-async function tryPrecision(
-  host: SessionHost,
-  options: NativeSessionOptions,
+async function tryPrecision<Options>(
+  host: SessionHost<Options>,
+  options: Options,
   precision: Precision,
 ): Promise<unknown> {
   const graph = graphPrecision(precision);
@@ -49,9 +48,9 @@ function essence(error: unknown): string {
  * Reduces what a runtime claims to what the device does.
  * @throws LatentSyncError `unsupported` with `hint` if it does nothing.
  */
-export async function probeCapabilities(
-  host: SessionHost,
-  options: NativeSessionOptions,
+export async function probeCapabilities<Options>(
+  host: SessionHost<Options>,
+  options: (precision: Precision) => Options,
   runtime: {
     readonly name: string;
     readonly capabilities: RuntimeCapabilities;
@@ -62,7 +61,7 @@ export async function probeCapabilities(
   const working: Precision[] = [];
   let failure: unknown;
   for (const precision of capabilities.precisions) {
-    const error = await tryPrecision(host, options, precision);
+    const error = await tryPrecision(host, options(precision), precision);
     if (error === undefined) working.push(precision);
     else failure = error;
   }

@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import {
   type GraphSource,
   LatentSyncError,
+  type Precision,
   type RunOptions,
   type Runtime,
   type RuntimeCapabilities,
@@ -13,7 +14,7 @@ import {
   type TensorInfo,
 } from "@ls/core";
 import { checkFeeds, selectOutputs } from "./feed-check.ts";
-import type { HostedSession, NativeSessionOptions, Tensors } from "./messages.ts";
+import type { HostedSession, Tensors } from "./messages.ts";
 import type { SessionHost } from "./session-host.ts";
 import { TaskQueue } from "./task-queue.ts";
 
@@ -71,7 +72,7 @@ async function checkSource(source: GraphSource): Promise<GraphSource> {
 
 /** What a runtime and its sessions share. */
 interface Shared {
-  readonly host: SessionHost;
+  readonly host: Pick<SessionHost<never>, "run" | "release">;
   readonly queue: TaskQueue;
   isDisposed: boolean;
 }
@@ -125,39 +126,48 @@ class HostedSessionHandle implements Session {
   }
 }
 
-export interface HostedRuntimeOptions {
+/** What a caller wants of a session. */
+export interface SessionWishes {
+  readonly dimensions: Readonly<Record<string, number>>;
+  readonly precision: Precision | undefined;
+}
+
+export interface HostedRuntimeOptions<Options> {
   readonly name: string;
   readonly capabilities: RuntimeCapabilities;
-  readonly host: SessionHost;
-  /** Options of every session. */
-  readonly sessionOptions: NativeSessionOptions;
+  readonly host: SessionHost<Options>;
+  /** The native library's options of a session. */
+  readonly sessionOptions: (wishes: SessionWishes) => Options;
 }
 
 /** A runtime whose sessions live in a {@link SessionHost}, which it owns. */
-export class HostedRuntime implements Runtime {
+export class HostedRuntime<Options> implements Runtime {
   readonly name: string;
   readonly capabilities: RuntimeCapabilities;
-  readonly #sessionOptions: NativeSessionOptions;
+  readonly #sessionOptions: (wishes: SessionWishes) => Options;
+  readonly #host: SessionHost<Options>;
   readonly #shared: Shared;
   #disposal: Promise<void> | undefined;
 
-  constructor({ name, capabilities, host, sessionOptions }: HostedRuntimeOptions) {
+  constructor({ name, capabilities, host, sessionOptions }: HostedRuntimeOptions<Options>) {
     this.name = name;
     this.capabilities = capabilities;
     this.#sessionOptions = sessionOptions;
+    this.#host = host;
     this.#shared = { host, queue: new TaskQueue(), isDisposed: false };
   }
 
   async createSession(
     graph: GraphSource,
-    { dimensions = {}, signal }: SessionOptions = {},
+    { dimensions = {}, precision, signal }: SessionOptions = {},
   ): Promise<Session> {
     this.#throwIfDisposed();
     signal?.throwIfAborted();
     checkDimensions(dimensions);
     const source = await checkSource(graph);
     this.#throwIfDisposed();
-    return await this.#shared.queue.add(() => this.#create(source, dimensions, signal), { signal });
+    const wishes = { dimensions, precision };
+    return await this.#shared.queue.add(() => this.#create(source, wishes, signal), { signal });
   }
 
   /** A call that is under way ends first; calls that wait are rejected with `disposed`. */
@@ -168,26 +178,22 @@ export class HostedRuntime implements Runtime {
 
   async #create(
     source: GraphSource,
-    dimensions: Readonly<Record<string, number>>,
+    wishes: SessionWishes,
     signal: AbortSignal | undefined,
   ): Promise<Session> {
-    const { host } = this.#shared;
-    const session = await host.create(source, {
-      ...this.#sessionOptions,
-      freeDimensionOverrides: dimensions,
-    });
+    const session = await this.#host.create(source, this.#sessionOptions(wishes));
     if (signal?.aborted === true) {
-      await host.release(session.id);
+      await this.#host.release(session.id);
       throw signal.reason;
     }
-    return new HostedSessionHandle(this.#shared, session, dimensions);
+    return new HostedSessionHandle(this.#shared, session, wishes.dimensions);
   }
 
   async #dispose(): Promise<void> {
-    const { host, queue } = this.#shared;
+    const { queue } = this.#shared;
     this.#shared.isDisposed = true;
     queue.cancel(disposedError("runtime"));
-    await queue.add(() => host.close());
+    await queue.add(() => this.#host.close());
   }
 
   #throwIfDisposed(): void {

@@ -1,4 +1,4 @@
-export { nativeLibraryFolder } from "./native-folder.ts";
+export { nativeLibraryFiles, nativeLibraryFolder, ortVersion } from "./native-folder.ts";
 export {
   createOnnxRuntime,
   type DeviceAvailability,

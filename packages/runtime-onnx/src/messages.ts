@@ -15,11 +15,11 @@ export interface HostedSession {
 export type Tensors = Record<string, Tensor>;
 
 /** The operations of a host and their results. */
-export interface HostOperations {
-  /** Loads the native library; gives the execution providers it was built with. */
+export interface HostOperations<Options> {
+  /** Loads the native library; gives what it can do. */
   open: { readonly parameters: Record<never, never>; readonly result: readonly string[] };
   create: {
-    readonly parameters: { readonly source: GraphSource; readonly options: NativeSessionOptions };
+    readonly parameters: { readonly source: GraphSource; readonly options: Options };
     readonly result: HostedSession;
   };
   run: {
@@ -35,10 +35,12 @@ export interface HostOperations {
   close: { readonly parameters: Record<never, never>; readonly result: undefined };
 }
 
-export type OperationName = keyof HostOperations;
+export type OperationName = keyof HostOperations<unknown>;
 
-export type HostRequest = {
-  [Name in OperationName]: { readonly operation: Name } & HostOperations[Name]["parameters"];
+export type HostRequest<Options> = {
+  [Name in OperationName]: {
+    readonly operation: Name;
+  } & HostOperations<Options>[Name]["parameters"];
 }[OperationName];
 
 /** A `LatentSyncError` taken apart, since structured cloning keeps neither class nor fields. */
@@ -53,8 +55,10 @@ export type HostReply = { readonly result: unknown } | { readonly error: ErrorMe
 
 /** Given to the worker when it starts. */
 export interface SessionWorkerData {
-  /** One int32, a {@link WorkerState}. */
+  /** One int32, of {@link WORKER_STATE}. */
   readonly state: SharedArrayBuffer;
+  /** What the worker makes its host of. */
+  readonly settings: unknown;
 }
 
 /** Values of the shared state word. */

@@ -60,7 +60,7 @@ function fromOrtTensor(value: OrtTensor): Tensor {
 }
 
 /** Runs sessions on the thread it is called on. */
-export class OrtHost implements SessionHost {
+export class OrtHost implements SessionHost<NativeSessionOptions> {
   #ort: OrtModule | undefined;
   #nextId = 0;
   readonly #sessions = new Map<number, InferenceSession>();

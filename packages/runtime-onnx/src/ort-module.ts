@@ -1,4 +1,5 @@
 import { LatentSyncError } from "@ls/core";
+import { installedBinding } from "./native-folder.ts";
 
 export type OrtModule = typeof import("onnxruntime-node");
 
@@ -17,17 +18,36 @@ export function silenceTelemetry(): void {
 }
 
 /**
+ * Loads ONNX Runtime from the folder where further execution providers were installed: it looks for
+ * them where it was loaded from itself. onnxruntime-node's own addon then finds it loaded.
+ */
+function loadInstalled(): void {
+  const path = installedBinding();
+  if (path === undefined) return;
+  try {
+    process.dlopen({ exports: {} }, path);
+  } catch (cause) {
+    throw new LatentSyncError("unsupported", `${path} cannot be loaded: ${reason(cause)}`, {
+      cause,
+      hint: "Run: latentsync-ts runtime remove cuda",
+    });
+  }
+}
+
+/**
  * Imports onnxruntime-node, which loads its native library.
  * @param specifier another module with the same exports.
  * @throws LatentSyncError `unsupported` if the package or its native library cannot be loaded.
  */
 export async function loadOrt(specifier = "onnxruntime-node"): Promise<OrtModule> {
   try {
+    loadInstalled();
     const ort = (await import(specifier)) as OrtModule;
     // Every failure also comes back as an exception, so its own log would only repeat it.
     ort.env.logLevel = "fatal";
     return ort;
   } catch (error) {
+    if (LatentSyncError.is(error)) throw error;
     throw new LatentSyncError(
       "unsupported",
       `onnxruntime-node cannot be loaded on ${process.platform}-${process.arch}: ${reason(error)}`,

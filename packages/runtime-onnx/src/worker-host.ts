@@ -6,7 +6,6 @@ import {
   type HostOperations,
   type HostReply,
   type HostRequest,
-  type NativeSessionOptions,
   type OperationName,
   type SessionWorkerData,
   type Tensors,
@@ -20,13 +19,8 @@ interface Pending {
   readonly reject: (error: unknown) => void;
 }
 
-function workerUrl(): URL {
-  const name = import.meta.url.endsWith(".ts") ? "./session.worker.ts" : "./session.worker.js";
-  return new URL(name, import.meta.url);
-}
-
 /** Sessions in a worker thread of their own. The process may end while nothing is pending. */
-export class WorkerHost implements SessionHost {
+export class WorkerHost<Options> implements SessionHost<Options> {
   readonly #worker: Worker;
   readonly #state: Int32Array;
   readonly #guard: Disposable;
@@ -35,13 +29,16 @@ export class WorkerHost implements SessionHost {
   /** Set when the worker is gone. */
   #failure: LatentSyncError | undefined;
 
-  /** @param url the worker's entry, which answers a `HostRequest` with a `HostReply`. */
-  constructor(url: URL = workerUrl()) {
+  /**
+   * @param url the worker's entry, which calls `serveSessions`.
+   * @param settings what it makes its host of; can be cloned.
+   */
+  constructor(url: URL, settings?: unknown) {
     const state = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
     this.#state = new Int32Array(state);
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#exited = promise;
-    const workerData: SessionWorkerData = { state };
+    const workerData: SessionWorkerData = { state, settings };
     // Flags of the process such as --input-type would stop the worker from starting.
     this.#worker = new Worker(url, { workerData, execArgv: [], name: "latentsync-sessions" });
     // At once: should anything below throw, nobody holds the thread, and it would hold the process.
@@ -64,7 +61,7 @@ export class WorkerHost implements SessionHost {
     return this.#request({ operation: "open" }, []);
   }
 
-  create(source: GraphSource, options: NativeSessionOptions): Promise<HostedSession> {
+  create(source: GraphSource, options: Options): Promise<HostedSession> {
     if ("path" in source) return this.#request({ operation: "create", source, options }, []);
     const bytes = source.bytes.slice();
     return this.#request({ operation: "create", source: { bytes }, options }, [bytes.buffer]);
@@ -88,9 +85,9 @@ export class WorkerHost implements SessionHost {
   }
 
   #request<Name extends OperationName>(
-    request: Extract<HostRequest, { readonly operation: Name }>,
+    request: Extract<HostRequest<Options>, { readonly operation: Name }>,
     transfer: ArrayBuffer[],
-  ): Promise<HostOperations[Name]["result"]> {
+  ): Promise<HostOperations<Options>[Name]["result"]> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
       this.#pending = { resolve: resolve as Pending["resolve"], reject };

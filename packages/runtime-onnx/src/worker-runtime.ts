@@ -31,6 +31,11 @@ export interface WorkerRuntimeOptions {
   readonly inProcess?: boolean | undefined;
 }
 
+function workerUrl(): URL {
+  const name = import.meta.url.endsWith(".ts") ? "./session.worker.ts" : "./session.worker.js";
+  return new URL(name, import.meta.url);
+}
+
 function checkThreads(threads: number): number {
   if (Number.isSafeInteger(threads) && threads >= 1) return threads;
   throw new LatentSyncError(
@@ -70,15 +75,27 @@ export async function createWorkerRuntime(options: WorkerRuntimeOptions): Promis
   const { name, unavailableHint: hint } = options;
   silenceTelemetry();
   const sessionOptions = nativeSessionOptions(options);
-  const host = options.inProcess === true ? new OrtHost() : new WorkerHost();
+  const host = options.inProcess === true ? new OrtHost() : new WorkerHost(workerUrl());
   try {
     await host.open();
     const { capabilities: claimed } = options;
     const capabilities =
       hint === undefined
         ? claimed
-        : await probeCapabilities(host, sessionOptions, { name, capabilities: claimed, hint });
-    return new HostedRuntime({ name, capabilities, host, sessionOptions });
+        : await probeCapabilities(host, () => sessionOptions, {
+            name,
+            capabilities: claimed,
+            hint,
+          });
+    return new HostedRuntime({
+      name,
+      capabilities,
+      host,
+      sessionOptions: ({ dimensions }) => ({
+        ...sessionOptions,
+        freeDimensionOverrides: dimensions,
+      }),
+    });
   } catch (error) {
     await host.close();
     throw error;

@@ -29,7 +29,7 @@ describe("a worker that ends", () => {
       name: "crashing",
       capabilities: CAPABILITIES,
       host,
-      sessionOptions: {},
+      sessionOptions: () => ({}),
     });
     const pending = [1, 2, 3].map(() => runtime.createSession({ bytes: NEGATE }));
     for (const creation of pending) {

@@ -308,7 +308,32 @@ function fakeUnet(feeds: Feeds): Record<string, Tensor> {
   return { noise_pred: float32([batch, 4, frames, LATENT_SIZE, LATENT_SIZE], noise) };
 }
 
-const FAKE_GRAPHS: Readonly<Record<string, (feeds: Feeds) => Record<string, Tensor>>> = {
+/** As {@link fakeUnet} answers for silence, that is, features of zeros, and then for the speech. */
+function fakeGuidedUnet(feeds: Feeds): Record<string, Tensor> {
+  const doubled = Object.entries(feeds).map(([name, { dims, data }]) => {
+    if (name !== "sample" && name !== "encoder_hidden_states") return [name, feeds[name]];
+    const both = new Float32Array(2 * data.length);
+    if (name === "sample") both.set(data as Float32Array);
+    both.set(data as Float32Array, data.length);
+    return [name, float32([2 * (dims[0] as number), ...dims.slice(1)], both)];
+  });
+  return fakeUnet(Object.fromEntries(doubled) as Feeds);
+}
+
+type FakeGraph = (feeds: Feeds) => Record<string, Tensor>;
+
+/** A part of DeepCache: gives a deep feature for each answer, or takes as many. */
+function fakeDeepCache(part: "full" | "shallow", unet: FakeGraph): FakeGraph {
+  return (feeds) => {
+    const answer = unet(feeds);
+    const answers = answer["noise_pred"]?.dims[0] ?? 0;
+    if (part === "full") answer["deep_features"] = float32([answers], new Float32Array(answers));
+    else feed(feeds, "deep_features", answers);
+    return answer;
+  };
+}
+
+const FAKE_GRAPHS: Readonly<Record<string, FakeGraph>> = {
   whisper_encoder: () => ({}),
   vae_encoder(feeds) {
     const [images] = feed(feeds, "image", undefined, 3, RESOLUTION, RESOLUTION).dims as [number];
@@ -326,14 +351,11 @@ const FAKE_GRAPHS: Readonly<Record<string, (feeds: Feeds) => Record<string, Tens
     return { image: float32([images, 3, RESOLUTION, RESOLUTION], pixels) };
   },
   unet: fakeUnet,
-  unet_deepcache_full: (feeds) => ({
-    ...fakeUnet(feeds),
-    deep_features: float32([1], Float32Array.of(0.5)),
-  }),
-  unet_deepcache_shallow(feeds) {
-    feed(feeds, "deep_features", 1);
-    return fakeUnet(feeds);
-  },
+  unet_deepcache_full: fakeDeepCache("full", fakeUnet),
+  unet_deepcache_shallow: fakeDeepCache("shallow", fakeUnet),
+  unet_guided: fakeGuidedUnet,
+  unet_deepcache_full_guided: fakeDeepCache("full", fakeGuidedUnet),
+  unet_deepcache_shallow_guided: fakeDeepCache("shallow", fakeGuidedUnet),
 };
 
 /** Runs the graphs of {@link FakeModel} as functions, and remembers which. */

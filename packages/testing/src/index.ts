@@ -4,3 +4,4 @@ export * from "./lip-sync/index.ts";
 export * from "./onnx-encoder.ts";
 export * from "./reference.ts";
 export * from "./safetensors.ts";
+export { useSoftwareVulkan } from "./software-vulkan.ts";

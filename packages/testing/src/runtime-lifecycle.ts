@@ -11,7 +11,14 @@ import {
 } from "./runtime-fixture.ts";
 import { addModel, heavyModel, matmulModel, slowModel } from "./runtime-models.ts";
 
-export function order(fixture: () => Fixture): void {
+/** What a run that takes a while multiplies, and how often a session is opened. */
+export interface Load {
+  readonly side: number;
+  readonly steps: number;
+  readonly rounds: number;
+}
+
+export function order(fixture: () => Fixture, { side, steps }: Load): void {
   it("runs concurrent calls in order", async () => {
     await using session = await fixture().session(addModel());
     const finished: number[] = [];
@@ -47,20 +54,24 @@ export function order(fixture: () => Fixture): void {
 
   it("drops a waiting run when it is aborted", async () => {
     const { session } = fixture();
-    await using slow = await session(slowModel(256, 16));
-    const x = float32([256, 256], new Float32Array(256 * 256));
+    await using slow = await session(slowModel(side, steps));
+    const x = float32([side, side], new Float32Array(side * side));
     const controller = new AbortController();
     const first = slow.run({ x });
     const second = failure(slow.run({ x }, { signal: controller.signal }));
     const third = slow.run({ x });
     controller.abort(new Error("stopped"));
     expect(await second).toBe(controller.signal.reason);
-    expect((await first)["y"]?.dims).toEqual([256, 256]);
-    expect((await third)["y"]?.dims).toEqual([256, 256]);
+    expect((await first)["y"]?.dims).toEqual([side, side]);
+    expect((await third)["y"]?.dims).toEqual([side, side]);
   });
 }
 
-export function disposal(create: CreateRuntime, fixture: () => Fixture): void {
+export function disposal(
+  create: CreateRuntime,
+  fixture: () => Fixture,
+  { side, steps }: Load,
+): void {
   it("refuses a run after the session's disposal, which may be repeated", async () => {
     const session = await fixture().session(addModel());
     await session[Symbol.asyncDispose]();
@@ -84,8 +95,8 @@ export function disposal(create: CreateRuntime, fixture: () => Fixture): void {
     "ends or rejects runs when the %s is disposed meanwhile",
     async (what) => {
       const runtime = await create();
-      const session = await runtime.createSession({ bytes: slowModel(256, 16) });
-      const x = float32([256, 256], new Float32Array(256 * 256));
+      const session = await runtime.createSession({ bytes: slowModel(side, steps) });
+      const x = float32([side, side], new Float32Array(side * side));
       const runs = [session.run({ x }), session.run({ x }), session.run({ x })].map(failure);
       await (what === "session" ? session : runtime)[Symbol.asyncDispose]();
       for (const error of await Promise.all(runs)) {
@@ -105,7 +116,7 @@ export function disposal(create: CreateRuntime, fixture: () => Fixture): void {
   });
 }
 
-export function memory(create: CreateRuntime, fixture: () => Fixture): void {
+export function memory(create: CreateRuntime, fixture: () => Fixture, { rounds }: Load): void {
   it("gives a session's memory back", async () => {
     await using runtime = await create();
     const count = 2 * 1024 * 1024;
@@ -118,7 +129,6 @@ export function memory(create: CreateRuntime, fixture: () => Fixture): void {
     };
     for (let round = 0; round < 10; round++) await useOnce();
     const before = process.memoryUsage.rss();
-    const rounds = 50;
     for (let round = 0; round < rounds; round++) await useOnce();
     expect(process.memoryUsage.rss() - before).toBeLessThan((rounds * modelBytes) / 3);
   });

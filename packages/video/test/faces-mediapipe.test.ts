@@ -2,7 +2,16 @@ import { readFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { AlignmentPoints, Face, Point, RgbImage } from "@ls/core";
+import {
+  type AlignmentPoints,
+  cropImage,
+  type Face,
+  type Picture,
+  type Point,
+  type RgbImage,
+  rgbOf,
+} from "@ls/core";
+import { applyCamera } from "@ls/synthetic";
 import { hasReference, reference, referenceTitle } from "@ls/testing";
 import { faceDetectorConformance } from "@ls/testing/conformance";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -167,6 +176,47 @@ describe("FaceFinder", () => {
     expect(counts.at(-1)).toBe(2);
   });
 
+  it("is as near the truth when it follows a moving camera as when it searches", async () => {
+    using following = await load(10);
+    const sums = { found: 0, followed: 0 };
+    for (let frame = 0; frame < 12; frame++) {
+      const drawing: FaceOptions = {
+        ...SIZE,
+        time: frame / 25,
+        mouthOpening: 0.5 + 0.5 * Math.sin(frame),
+        faceHeight: 220 + 30 * Math.sin(frame / 4),
+        center: [200 + 6 * frame, 210 + 10 * Math.sin(frame / 3)],
+        tiltDegrees: 8 * Math.sin(frame / 4),
+      };
+      const camera = { seed: frame, noise: 4, softness: 1.2, exposure: -0.2 };
+      const image = applyCamera(await renderFace(drawing), camera);
+      const truth = facePoints(drawing);
+      const sum = (faces: readonly FoundFace[]): number =>
+        distances(only(faces).points, truth).reduce((total, off) => total + off, 0);
+      sums.found += sum(finder.find(image, 0));
+      sums.followed += sum(following.find(image, frame));
+    }
+    expect(sums.followed).toBeLessThan(1.1 * sums.found);
+  });
+
+  it("follows in the part of the frame that it asks for as in all of it", async () => {
+    using whole = await load(10);
+    using part = await load(10);
+    for (let frame = 0; frame < 4; frame++) {
+      const image = await renderFace({ ...SIZE, time: frame / 5 });
+      const region = part.nextRegion;
+      const found =
+        region === undefined
+          ? part.find(image, frame)
+          : part.follow({ ...cropImage(image, region), frameWidth: 480, frameHeight: 480 }, frame);
+      expect(region === undefined).toBe(frame === 0);
+      expect(found).toEqual(whole.find(image, frame));
+    }
+    expect(
+      part.follow({ ...blank(480, 480), x: 0, y: 0, frameWidth: 480, frameHeight: 480 }, 4),
+    ).toBe(undefined);
+  });
+
   it("frees every tensor", async () => {
     const before = tensorflow.memory().numTensors;
     const own = await load(1);
@@ -236,6 +286,26 @@ describe("createMediaPipeDetector", () => {
     const loading = createMediaPipeDetector({ signal: controller.signal });
     controller.abort(reason);
     await expect(loading).rejects.toBe(reason);
+  });
+
+  it("asks a picture for no more than it needs, and for all of it when a face is lost", async () => {
+    await using detector = await createMediaPipeDetector({ detectionInterval: 4 });
+    const image = await renderFace({ ...SIZE, faceHeight: 160 });
+    const asked: boolean[] = [];
+    const picture = (shown: RgbImage): Picture => ({
+      width: shown.width,
+      height: shown.height,
+      toRgb: (region) => {
+        asked.push(region === undefined || region.width * region.height === 480 * 480);
+        return rgbOf(shown, region);
+      },
+    });
+    for (let index = 0; index < 6; index++) only(await detector.detect(picture(image), index));
+    expect(asked).toEqual([true, false, false, false, true, false]);
+    expect(await detector.detect(picture(blank(480, 480)), 6)).toEqual([]);
+    expect(asked.slice(6)).toEqual([false, true]);
+    expect(await detector.detect(picture(image), 9)).toHaveLength(1);
+    expect(asked.slice(8)).toEqual([true]);
   });
 
   it("leaves out faces beyond the limits", async () => {

@@ -32,7 +32,7 @@ export interface BenchSuiteOptions {
   /** A stored report that this build is compared with. */
   readonly baseline?: string;
   /** Two stored reports: nothing is run. */
-  readonly compare?: readonly string[];
+  readonly compareReports?: readonly string[];
   readonly report?: string;
   readonly json?: boolean;
 }
@@ -43,8 +43,8 @@ export async function benchSuite(
   context: CommandContext,
 ): Promise<void> {
   const { cases } = options;
-  if (options.compare !== undefined) {
-    const [baseline, candidate] = await readPair(options.compare);
+  if (options.compareReports !== undefined) {
+    const [baseline, candidate] = await readPair(options.compareReports);
     const comparison = compareSuites(baseline, candidate, cases);
     await show({ value: comparison, text: formatSuiteComparison(comparison) }, options, context);
     requireNothingWorse(comparison);
@@ -69,8 +69,8 @@ async function readPair(paths: readonly string[]): Promise<[SuiteReport, SuiteRe
   if (first === undefined || second === undefined || more.length > 0) {
     throw new LatentSyncError(
       "invalid_argument",
-      `--compare takes two reports, the baseline's first, but got ${paths.length}.`,
-      { hint: "Write --compare build-a.json build-b.json." },
+      `--compare-reports takes two reports, the baseline's first, but got ${paths.length}.`,
+      { hint: "Write --compare-reports build-a.json build-b.json." },
     );
   }
   return [await readSuiteReport(first), await readSuiteReport(second)];

@@ -1,80 +1,132 @@
-import { writeFile } from "node:fs/promises";
-import {
-  describeEnvironment,
-  formatReport,
-  fullSizePhases,
-  measure,
-  stageBenchmarks,
-  stageNames,
-  wholeBenchmark,
-} from "@ls/benchmarks";
+import { fullSizePhases, officialPrecisions } from "@ls/benchmarks";
 import { Resources } from "@ls/core";
-import { openModel, openRandomModel } from "@ls/models";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { locateModel } from "../bundled-model.ts";
 import type { CommandContext } from "../command-context.ts";
-import {
-  debugOption,
-  integer,
-  jsonOption,
-  precisionOption,
-  runtimeOption,
-  threadsOption,
-} from "../options.ts";
-import { selectRuntime } from "../select-runtime.ts";
+import { debugOption, decimal, integer, jsonOption } from "../options.ts";
 import { formatBytes } from "../terminal.ts";
-import { nativeVersions, packageVersion } from "../version.ts";
+import {
+  benchCompare,
+  benchOfficial,
+  type BenchOfficialOptions,
+  DEFAULT_OFFICIAL_STAGES,
+} from "./bench-compare.ts";
+import {
+  addSettingsOptions,
+  openSide,
+  parseSettingsChange,
+  type SettingsChange,
+} from "./bench-settings.ts";
+import {
+  BENCH_SIZES,
+  BENCH_STAGES,
+  benchStages,
+  type BenchStagesOptions,
+  DEFAULT_STAGES,
+} from "./bench-stages.ts";
 import { benchSuite, type BenchSuiteOptions, DEFAULT_SUITE_STEPS } from "./bench-suite.ts";
 
-const SIZES = ["small", "256", "512"] as const;
-const STAGES: readonly string[] = [...stageNames, "whole"];
-const DEFAULT_WHOLE_STEPS = 6;
+type BenchOptions = Omit<BenchStagesOptions, "stages"> &
+  Omit<BenchSuiteOptions, keyof BenchStagesOptions> &
+  Omit<BenchOfficialOptions, keyof BenchStagesOptions | "official"> & {
+    readonly stages?: readonly string[];
+    readonly official?: string;
+    readonly compare?: SettingsChange;
+    readonly fullSize?: boolean;
+    readonly suite?: boolean;
+  };
 
-interface BenchOptions extends BenchSuiteOptions {
-  readonly size: (typeof SIZES)[number];
-  readonly stages: readonly string[];
-  readonly rounds: number;
-  readonly frames?: number;
-  readonly seconds: number;
-  readonly fullSize?: boolean;
-  readonly suite?: boolean;
-}
+/** Options that mean nothing to the evaluation set. */
+const STAGE_OPTIONS = [
+  ...["size", "stages", "rounds", "frames", "seconds", "video", "audio", "landmarks"],
+  ...["costPerHour", "compare", "official", "fullSize", "quality", "scheduler"],
+  ...["guidanceScale", "guidanceInterval", "deepcacheInterval", "enableDeepcache"],
+];
 
 export function addBenchCommand(program: Command, context: CommandContext): void {
-  program
+  const command = program
     .command("bench")
     .description(
-      "time every stage on this machine, on drawn pictures and random weights; or compare two builds on a fixed evaluation set",
+      "time every stage on this machine, on drawn pictures and random weights; compare two settings, or the official code; or compare two builds on a fixed evaluation set",
     )
     .option("--model <name|dir>", "a model of yours instead of random weights")
     .addOption(
       new Option("--size <size>", "random weights: a small model, or LatentSync's real sizes")
-        .choices(SIZES)
+        .choices(BENCH_SIZES)
         .default("small"),
     )
-    .option("--stages <list>", `some of ${STAGES.join(",")}`, parseStages, STAGES)
-    .option("--rounds <n>", "measured runs of each stage", integer(1, 10_000), 5)
-    .option("--frames <n>", "frames of the UNet's step; default: a chunk", integer(1, 24))
-    .option("--seconds <n>", "length of the whole run's clip", integer(1, 3600), 2)
     .option(
-      "--inference-steps <n>",
-      `steps; default: ${DEFAULT_WHOLE_STEPS} of the whole run, ${DEFAULT_SUITE_STEPS} of the evaluation set`,
-      integer(1, 1000),
+      "--stages <list>",
+      `some of ${BENCH_STAGES.join(",")} (default: all but infer)`,
+      parseStages,
     )
-    .addOption(runtimeOption())
-    .addOption(precisionOption())
-    .addOption(threadsOption())
+    .option("--rounds <n>", "measured runs of each stage", integer(1, 10_000), 5)
+    .option(
+      "--frames <n>",
+      "frames of a UNet's step and of denoise; default: a chunk",
+      integer(1, 24),
+    )
+    .option("--seconds <n>", "length of the whole run's clip", integer(1, 3600), 2)
+    .option("--video <file>", "input of the stage infer, which starts the program each time")
+    .option("--audio <file>", "speech for the stage infer")
+    .option("--landmarks <file>", "alignment points for the stage infer")
+    .option(
+      "--cost-per-hour <x>",
+      "what the machine costs, to tell the cost of a minute of video",
+      decimal(0, 1_000_000),
+    );
+  addSettingsOptions(command);
+  addComparisonOptions(command);
+  addSuiteOptions(command)
+    .option(
+      "--report <file>",
+      "also write the report to a file: Markdown, or JSON if it ends in .json; of the evaluation set JSON, unless it ends in .md",
+    )
+    .addOption(jsonOption())
+    .addOption(debugOption())
+    .addHelpText("after", EXAMPLES)
+    .action((options: BenchOptions) => bench(options, command, context));
+}
+
+function addComparisonOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option(
+        "--compare <options>",
+        'time these settings, such as "--runtime openvino --precision bfloat16", in turns with the command\'s own',
+      ).argParser(parseSettingsChange),
+    )
+    .addOption(
+      new Option(
+        "--official <dir>",
+        "time the official code in this checkout in turns with ours, on the same weights and inputs",
+      ).conflicts(["compare"]),
+    )
+    .option("--python <program>", "a Python that has what the official code needs", "python3")
+    .addOption(
+      new Option("--official-precision <type>", "arithmetic of the official code on the CPU")
+        .choices(officialPrecisions)
+        .default("float32"),
+    )
+    .option(
+      "--official-steps <n>",
+      "steps of the official denoise that are run; its time is scaled to all (default: all)",
+      integer(1, 1000),
+    );
+}
+
+function addSuiteOptions(command: Command): Command {
+  return command
     .addOption(
       new Option(
         "--full-size",
         "time reading, building and loading a full-size checkpoint instead (11 GB of temporary files)",
-      ).conflicts(["model", "report"]),
+      ).conflicts(["model", "report", "compare", "official"]),
     )
     .addOption(
       new Option(
         "--suite",
-        "lip-sync and measure a fixed evaluation set instead; default model: the newest pulled one",
-      ).conflicts(["size", "stages", "rounds", "frames", "seconds", "fullSize"]),
+        `lip-sync and measure a fixed evaluation set instead, in ${DEFAULT_SUITE_STEPS} steps if --inference-steps is not given; default model: the newest pulled one`,
+      ).conflicts(STAGE_OPTIONS),
     )
     .addOption(
       new Option("--cases <list>", "only these cases of the evaluation set")
@@ -88,89 +140,64 @@ export function addBenchCommand(program: Command, context: CommandContext): void
       ).implies({ suite: true }),
     )
     .addOption(
-      new Option("--compare <files...>", "compare two reports of the evaluation set; runs nothing")
+      new Option(
+        "--compare-reports <files...>",
+        "compare two reports of the evaluation set; runs nothing",
+      )
         .conflicts(["baseline", "model", "inferenceSteps"])
         .implies({ suite: true }),
-    )
-    .option(
-      "--report <file>",
-      "also write the report to a file: Markdown; of the evaluation set JSON, unless it ends in .md",
-    )
-    .addOption(jsonOption())
-    .addOption(debugOption())
-    .addHelpText("after", EXAMPLES)
-    .action((options: BenchOptions) =>
-      options.suite === true ? benchSuite(options, context) : bench(options, context),
     );
 }
 
 const EXAMPLES = `
 Examples:
   latentsync-ts bench --rounds 5 --report report.md
+  latentsync-ts bench --stages unet-step --size 256 --compare "--runtime openvino --precision bfloat16"
+  latentsync-ts bench --official ../LatentSync --python ../LatentSync/.venv/bin/python --size 256 --frames 4
+  latentsync-ts bench --stages infer --model DIR --video a.mp4 --audio a.wav --compare "--quality balanced"
   latentsync-ts bench --suite --report build-a.json
   latentsync-ts bench --suite --baseline build-a.json --report build-b.json
-  latentsync-ts bench --suite --compare build-a.json build-b.json --report pull-request.md
+  latentsync-ts bench --suite --compare-reports build-a.json build-b.json --report pull-request.md
 `;
 
 const splitList = (text: string): readonly string[] => text.split(",").map((item) => item.trim());
 
 function parseStages(text: string): readonly string[] {
   const stages = splitList(text);
-  const unknown = stages.filter((stage) => !STAGES.includes(stage));
+  const unknown = stages.filter((stage) => !BENCH_STAGES.includes(stage));
   if (unknown.length > 0) {
-    throw new InvalidArgumentError(`Unknown: ${unknown.join(", ")}. Known: ${STAGES.join(", ")}.`);
+    throw new InvalidArgumentError(
+      `Unknown: ${unknown.join(", ")}. Known: ${BENCH_STAGES.join(", ")}.`,
+    );
   }
   return stages;
 }
 
-async function bench(options: BenchOptions, context: CommandContext): Promise<void> {
-  await using resources = new Resources();
-  const runtime = await selectRuntime(options, resources);
-  const precision =
-    options.precision === "auto" ? runtime.capabilities.precisions[0] : options.precision;
-  if (options.fullSize === true) {
-    await benchFullSize({ ...options, runtime, precision }, context);
-    return;
+async function bench(
+  options: BenchOptions,
+  command: Command,
+  context: CommandContext,
+): Promise<void> {
+  if (options.suite === true) return benchSuite(options, context);
+  if (options.fullSize === true) return benchFullSize(options, context);
+  const { official, compare } = options;
+  const standard = official === undefined ? DEFAULT_STAGES : DEFAULT_OFFICIAL_STAGES;
+  const { stages = standard } = options;
+  if (stages.includes("infer") && (options.video === undefined || options.audio === undefined)) {
+    command.error("error: the stage infer needs --video and --audio");
   }
-  const { terminal, signal } = context;
-  const { frames, stages, rounds, seconds, size, json } = options;
-  const inferenceSteps = options.inferenceSteps ?? DEFAULT_WHOLE_STEPS;
-  const model = resources.use(
-    options.model === undefined
-      ? openRandomModel({ size })
-      : await openModel(locateModel(options.model), { signal }),
-  );
-  const shared = { model, runtime, precision, frames };
-  const all = [...stageBenchmarks(shared), wholeBenchmark({ ...shared, seconds, inferenceSteps })];
-  const measurements = await measure({
-    benchmarks: all.filter(({ name }) => stages.includes(name)),
-    rounds,
-    signal,
-    onRun: (name, round, milliseconds) => {
-      if (json === true) return;
-      terminal.stderr.write(`${round + 1}/${rounds} ${name} ${milliseconds.toFixed(1)} ms\n`);
-    },
-  });
-  const environment = describeEnvironment({
-    versions: { "latentsync-ts": packageVersion(), ...nativeVersions() },
-    runtime: `${runtime.name}, ${precision}`,
-    model: `${model.info.name}, ${model.info.resolution} pixels`,
-    command: `npx latentsync-ts ${process.argv.slice(2).join(" ")}`,
-  });
-  const report = { environment, measurements };
-  const text = formatReport(report);
-  // Shown first: what took minutes to measure is not lost to a folder that cannot be written.
-  terminal.stdout.write(json === true ? `${JSON.stringify(report)}\n` : text);
-  if (options.report !== undefined) await writeFile(options.report, text);
+  if (official !== undefined) return benchOfficial({ ...options, stages, official }, context);
+  if (compare !== undefined) return benchCompare({ ...options, stages, compare }, context);
+  return benchStages({ ...options, stages }, context);
 }
 
-type FullSizeBench = Omit<BenchOptions, "runtime" | "precision"> &
-  Pick<Parameters<typeof fullSizePhases>[0], "runtime" | "precision">;
-
 async function benchFullSize(
-  { size, runtime, precision, json }: FullSizeBench,
+  options: BenchOptions,
   { terminal, signal }: CommandContext,
 ): Promise<void> {
+  const { size, json } = options;
+  await using resources = new Resources();
+  const { runtime, precision } = await openSide(options, resources);
   const phases = await fullSizePhases({
     size: size === "512" ? "512" : "256",
     runtime,

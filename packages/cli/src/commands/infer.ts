@@ -1,11 +1,11 @@
 import type { RelativePoint } from "@ls/core";
-import type { VideoCodec } from "@ls/video";
+import type { HardwareAcceleration, VideoCodec } from "@ls/video";
 import type { Command } from "commander";
 import type { CommandContext } from "../command-context.ts";
-import { load } from "../load.ts";
+import { load, type LoadOptions } from "../load.ts";
 import {
   debugOption,
-  decimal,
+  hwaccelOption,
   integer,
   jsonOption,
   modelOption,
@@ -17,22 +17,21 @@ import {
   threadsOption,
 } from "../options.ts";
 import { createProgress } from "../progress.ts";
+import { addRunOptions, loadOf, openTrace, type RunFlags } from "../run-options.ts";
+import { addSamplingOptions, samplingOf, type SamplingFlags } from "../sampling-options.ts";
 import { formatDuration } from "../terminal.ts";
 
-interface InferOptions {
+interface InferOptions extends SamplingFlags, RunFlags {
   readonly video: string;
   readonly audio: string;
   readonly out: string;
   readonly model?: string;
   readonly unetConfig?: string;
   readonly unetCheckpoint?: string;
-  readonly inferenceSteps: number;
-  readonly guidanceScale: number;
   readonly seed: number;
   readonly runtime: RuntimeName;
   readonly precision: PrecisionName;
   readonly threads?: number;
-  readonly enableDeepcache?: boolean;
   readonly faceDetector: "mediapipe" | "insightface";
   readonly faceModel?: string;
   readonly faceAt?: RelativePoint;
@@ -40,12 +39,13 @@ interface InferOptions {
   readonly framesOut?: string;
   readonly codec: VideoCodec;
   readonly crf?: number;
+  readonly hwaccel: HardwareAcceleration;
   readonly compat?: boolean;
   readonly json?: boolean;
 }
 
 export function addInferCommand(program: Command, context: CommandContext): void {
-  program
+  const infers = program
     .command("infer")
     .description("lip-sync a video to speech")
     .requiredOption("--video <file>", "video with a face")
@@ -53,14 +53,13 @@ export function addInferCommand(program: Command, context: CommandContext): void
     .requiredOption("--out <file>", "video to write")
     .addOption(modelOption())
     .option("--unet-config <file>", "the UNet's YAML, as the official script takes it")
-    .option("--unet-checkpoint <file>", "the UNet's checkpoint, as the official script takes it")
-    .option("--inference-steps <n>", "denoising steps", integer(1, 1000), 20)
-    .option("--guidance-scale <x>", "how strongly the speech moves the mouth", decimal(0, 20), 1.5)
+    .option("--unet-checkpoint <file>", "the UNet's checkpoint, as the official script takes it");
+  addSamplingOptions(infers);
+  addRunOptions(infers)
     .option("--seed <n>", "seed of the noise; -1 draws one", integer(-1, 2 ** 32 - 1), 1247)
     .addOption(runtimeOption())
     .addOption(precisionOption())
     .addOption(threadsOption())
-    .option("--enable-deepcache", "reuse deep features: less than half the work, less exact")
     .addOption(
       program
         .createOption("--face-detector <name>", "how faces are found")
@@ -82,6 +81,7 @@ export function addInferCommand(program: Command, context: CommandContext): void
         .default("h264"),
     )
     .option("--crf <n>", "quality of the encoder: lower is better", integer(0, 63))
+    .addOption(hwaccelOption())
     .option("--compat", "behave exactly as the official pipeline, faults included")
     .option("--temp-dir <dir>", "accepted for the official script's sake; not used")
     .addOption(jsonOption())
@@ -99,31 +99,48 @@ export function addInferCommand(program: Command, context: CommandContext): void
 const EXAMPLES = `
 Examples:
   latentsync-ts infer --video face.mp4 --audio speech.wav --out out.mp4
-  latentsync-ts infer --video face.mp4 --audio speech.mp3 --out out.mp4 --model latentsync-1.5 --enable-deepcache
+  latentsync-ts infer --video face.mp4 --audio speech.mp3 --out out.mp4 --model latentsync-1.5 --quality balanced
   latentsync-ts infer --video couple.mp4 --audio speech.wav --out out.mp4 --face-at 75%,40%
 `;
 
+/** What computes, and how: like the official pipeline on a CPU, if that is asked for. */
+function arithmeticOf({
+  compat,
+  runtime,
+  precision,
+}: InferOptions): Pick<LoadOptions, "runtime" | "precision"> {
+  if (precision !== "auto") return { runtime, precision };
+  if (compat !== true) return { runtime, precision: undefined };
+  return { runtime: runtime === "auto" ? "cpu" : runtime, precision: "float32" };
+}
+
 async function infer(options: InferOptions, { terminal, signal }: CommandContext): Promise<void> {
   using progress = createProgress({ terminal, json: options.json ?? false, signal });
-  const { precision, ...rest } = options;
+  const { precision: _, ...rest } = options;
   await using engine = await load({
     ...rest,
-    precision: precision === "auto" ? undefined : precision,
+    ...arithmeticOf(options),
     onGraphProgress: (network, bytesDone, bytesTotal) =>
       progress.report({ type: "graph", network, bytesDone, bytesTotal }),
+    onNotice: (message) => progress.report({ type: "notice", message }),
     signal,
   });
   for (const message of engine.notices) progress.report({ type: "notice", message });
   const seed = options.seed === -1 ? Math.floor(Math.random() * 2 ** 32) : options.seed;
   if (options.seed === -1) progress.report({ type: "notice", message: `seed ${seed}` });
+  const { model, runtime } = engine;
+  using trace =
+    options.trace === undefined
+      ? undefined
+      : openTrace(options.trace, { ...options, seed, runtime, model: model.name });
   for await (const event of engine.run({
     video: options.video,
     audio: options.audio,
     output: options.out,
-    inferenceSteps: options.inferenceSteps,
-    guidanceScale: options.guidanceScale,
+    ...samplingOf(options),
+    ...loadOf(options),
+    ...(trace === undefined ? {} : { trace: trace.file }),
     seed,
-    deepCache: options.enableDeepcache ?? false,
     ...(options.faceAt === undefined ? {} : { faceAt: options.faceAt }),
     framesWithoutFace: options.compat === true ? "fail" : "pass",
     signal,
@@ -137,4 +154,6 @@ async function infer(options: InferOptions, { terminal, signal }: CommandContext
     terminal.stderr.write(`${frames} frames in ${formatDuration(elapsedSeconds)}${skipped}\n`);
     terminal.stdout.write(`${output}\n`);
   }
+  progress[Symbol.dispose]();
+  trace?.report(terminal);
 }

@@ -1,7 +1,10 @@
 import { cpus, freemem, totalmem } from "node:os";
-import { cacheFolder, GraphCache } from "@ls/models";
-import { probeCuda } from "@ls/runtime-cuda";
+import { cacheFolder } from "@ls/files";
+import { GraphCache } from "@ls/models";
+import { type CudaAvailability, probeCuda, probeTensorRt } from "@ls/runtime-cuda";
 import { probeDevices } from "@ls/runtime-onnx";
+import { probeOpenVino } from "@ls/runtime-openvino";
+import { type HardwareStatus, probeVideoHardware } from "@ls/video";
 import type { Command } from "commander";
 import { type KnownModel, listKnownModels } from "../bundled-model.ts";
 import type { CommandContext } from "../command-context.ts";
@@ -35,6 +38,7 @@ async function info(json: boolean, { terminal }: CommandContext): Promise<void> 
     memoryBytes: totalmem(),
     freeMemoryBytes: freemem(),
     runtimes,
+    videoHardware: probeVideoHardware(),
     models,
     cache: {
       folder: cacheFolder(),
@@ -48,11 +52,19 @@ async function info(json: boolean, { terminal }: CommandContext): Promise<void> 
 
 async function probeRuntimes(): Promise<RuntimeStatus[]> {
   const cuda = await probeCuda();
+  const tensorRt = await probeTensorRt();
+  const openVino = await probeOpenVino();
   const others = await probeDevices();
   return [
-    { name: "cuda", available: cuda.available, reason: cuda.problems.join(" ") },
+    cudaStatus("cuda", cuda),
+    cudaStatus("tensorrt", tensorRt),
+    { name: "openvino", available: openVino.available, reason: openVino.reason },
     ...others.map(({ device, available, reason }) => ({ name: device, available, reason })),
   ];
+}
+
+function cudaStatus(name: string, { available, problems, hint }: CudaAvailability): RuntimeStatus {
+  return { name, available, reason: [...problems, hint ?? ""].join(" ").trim() };
 }
 
 function print(
@@ -64,6 +76,7 @@ function print(
     readonly memoryBytes: number;
     readonly freeMemoryBytes: number;
     readonly runtimes: readonly RuntimeStatus[];
+    readonly videoHardware: readonly HardwareStatus[];
     readonly models: readonly KnownModel[];
     readonly cache: { readonly folder: string; readonly graphs: number; readonly bytes: number };
   },
@@ -79,6 +92,12 @@ function print(
     ...facts.runtimes.map(({ name, available, reason }) =>
       available ? `  ${name.padEnd(10)}ready` : `  ${name.padEnd(10)}not here: ${reason ?? ""}`,
     ),
+    "",
+    heading("Video hardware"),
+    ...facts.videoHardware.map(({ name, available, encoders }) => {
+      const built = encoders.length === 0 ? "" : `; encoders: ${encoders.join(", ")}`;
+      return `  ${name.padEnd(14)}${available ? "ready" : "not here"}${built}`;
+    }),
     "",
     heading("Models"),
     ...facts.models.map(({ name, isBundled, bytes }) => {

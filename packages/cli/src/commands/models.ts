@@ -8,12 +8,12 @@ import {
   verifyModel,
 } from "@ls/models";
 import { type Command, Option } from "commander";
-import { createLogUpdate } from "log-update";
 import { DEMO_MODEL_NAME, listKnownModels, locateModel } from "../bundled-model.ts";
 import type { CommandContext } from "../command-context.ts";
+import { createEventLine } from "../event-line.ts";
 import { debugOption, jsonOption } from "../options.ts";
 import { createProgress } from "../progress.ts";
-import { formatBytes, type Terminal } from "../terminal.ts";
+import { formatBytes } from "../terminal.ts";
 
 interface OutputOptions {
   readonly json?: boolean;
@@ -22,7 +22,7 @@ interface OutputOptions {
 interface ConvertOptions {
   readonly from: string;
   readonly to: string;
-  readonly profile: "cpu" | "cuda" | "webgpu" | "tensorrt";
+  readonly profile: "cpu" | "openvino" | "cuda" | "webgpu" | "tensorrt";
   readonly precision: "float32" | "float16";
   readonly json?: boolean;
 }
@@ -55,7 +55,7 @@ export function addModelsCommand(program: Command, context: CommandContext): voi
     .requiredOption("--to <dir>", "folder for the graphs")
     .addOption(
       new Option("--profile <name>", "runtime that the graphs are for")
-        .choices(["cpu", "cuda", "webgpu", "tensorrt"])
+        .choices(["cpu", "openvino", "cuda", "webgpu", "tensorrt"])
         .default("cpu"),
     )
     .addOption(
@@ -73,7 +73,11 @@ async function pull(
   options: OutputOptions,
   { terminal, signal }: CommandContext,
 ): Promise<void> {
-  using progress = createPullProgress(terminal, options.json ?? false);
+  using progress = createEventLine({
+    terminal,
+    json: options.json ?? false,
+    describe: describePull,
+  });
   const pulled = await pullModel(name, { signal, onProgress: (event) => progress.report(event) });
   progress[Symbol.dispose]();
   if (options.json === true) {
@@ -85,35 +89,6 @@ async function pull(
   for (const { what, licence, url } of pulled.licences) {
     terminal.stdout.write(`  ${what}: ${licence} (${url})\n`);
   }
-}
-
-interface PullProgress extends Disposable {
-  report(event: PullEvent): void;
-}
-
-function createPullProgress(terminal: Terminal, json: boolean): PullProgress {
-  if (json) {
-    return {
-      report: (event) => terminal.stdout.write(`${JSON.stringify(event)}\n`),
-      [Symbol.dispose]: () => undefined,
-    };
-  }
-  const line = createLogUpdate(terminal.stderr);
-  const isTerminal = terminal.stderr.isTTY === true;
-  let last = "";
-  return {
-    report(event) {
-      const text = describePull(event);
-      if (isTerminal) line(text);
-      else if (event.type !== "progress" && text !== last) terminal.stderr.write(`${text}\n`);
-      last = text;
-    },
-    [Symbol.dispose]: () => {
-      if (!isTerminal) return;
-      line.clear();
-      line.done();
-    },
-  };
 }
 
 function describePull(event: PullEvent): string {

@@ -1,7 +1,7 @@
 /** The options of the service's engine, as they come out of JSON. */
 import { LatentSyncError } from "@ls/core";
 import type { LoadOptions } from "../load.ts";
-import { RUNTIMES, type RuntimeName } from "../options.ts";
+import { HARDWARE_ACCELERATIONS, RUNTIMES, type RuntimeName } from "../options.ts";
 
 export interface EngineOptions extends Pick<
   LoadOptions,
@@ -14,10 +14,11 @@ export interface EngineOptions extends Pick<
   | "faceModel"
   | "codec"
   | "crf"
+  | "hwaccel"
 > {
   readonly runtime?: RuntimeName | undefined;
-  /** Reuse deep features: less than half the work, less exact. Default false. */
-  readonly deepCache?: boolean | undefined;
+  /** Of DeepCache, for every job, in place of its preset's; 1: none. */
+  readonly deepCacheInterval?: number | undefined;
 }
 
 interface Rule {
@@ -29,7 +30,6 @@ const text: Rule = {
   expected: "text",
   fits: (value) => typeof value === "string" && value !== "",
 };
-const flag: Rule = { expected: "true or false", fits: (value) => typeof value === "boolean" };
 
 function oneOf(...values: readonly string[]): Rule {
   return {
@@ -57,7 +57,8 @@ const RULES: Readonly<Record<keyof EngineOptions, Rule>> = {
   faceModel: text,
   codec: oneOf("h264", "hevc", "av1", "vp9", "ffv1"),
   crf: whole(0, 63),
-  deepCache: flag,
+  hwaccel: oneOf(...HARDWARE_ACCELERATIONS),
+  deepCacheInterval: whole(1, 1000),
 };
 
 /** @throws LatentSyncError `invalid_argument` for an option that is unknown or has a wrong value. */

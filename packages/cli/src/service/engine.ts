@@ -1,9 +1,9 @@
 /** The engine that the service's worker processes import: what `infer` runs, with segments kept. */
 import { availableParallelism } from "node:os";
-import type { LipSyncEvent } from "@ls/core";
+import { type LipSyncEvent, resolveSampling, type SamplingSettings } from "@ls/core";
 import { demoModelFolder, readDemoModelManifest } from "@ls/demo-model";
+import { computeSha256 } from "@ls/files";
 import {
-  computeSha256,
   createSegmentFolder,
   hashModelFiles,
   type ModelReference,
@@ -61,7 +61,7 @@ class LocalEngine implements Engine {
   }
 
   async *run(request: EngineRequest): AsyncGenerator<LipSyncEvent, void, undefined> {
-    const { inferenceSteps, guidanceScale, seed, faceAt, signal } = request;
+    const { seed, faceAt, signal } = request;
     const segments = createSegmentFolder({
       folder: request.segmentsFolder,
       fingerprint: await this.#fingerprint(request),
@@ -70,10 +70,8 @@ class LocalEngine implements Engine {
       video: request.videoPath,
       audio: request.audioPath,
       output: request.outputPath,
-      inferenceSteps,
-      guidanceScale,
+      ...this.#sampling(request),
       seed,
-      deepCache: this.#options.deepCache ?? false,
       ...(faceAt === undefined ? {} : { faceAt }),
       segments,
       signal,
@@ -86,9 +84,10 @@ class LocalEngine implements Engine {
 
   /** Everything that latents depend on, to the bit: other hardware and threads add in another order. */
   async #fingerprint(request: EngineRequest): Promise<SegmentFingerprint> {
-    const { videoPath, audioPath, inferenceSteps, guidanceScale, seed, faceAt, signal } = request;
+    const { videoPath, audioPath, seed, faceAt, signal } = request;
     const { software, runtime } = this.description;
-    const { deepCache, faceDetector, faceModel, precision, threads } = this.#options;
+    const { guidanceInterval, ...sampling } = this.#sampling(request);
+    const { faceDetector, faceModel, precision, threads } = this.#options;
     const [video, audio] = await Promise.all([
       computeSha256(videoPath, signal),
       computeSha256(audioPath, signal),
@@ -105,10 +104,26 @@ class LocalEngine implements Engine {
       faceDetector: faceDetector ?? "mediapipe",
       faceModel: faceModel ?? "",
       faceAt: faceAt === undefined ? "" : `${faceAt.x},${faceAt.y}`,
+      ...sampling,
+      guidanceInterval: guidanceInterval.join(),
+      seed,
+    };
+  }
+
+  /** The job's preset and settings, and what the operator sets for every job. */
+  #sampling({
+    quality,
+    scheduler,
+    inferenceSteps,
+    guidanceScale,
+  }: EngineRequest): SamplingSettings {
+    const { deepCacheInterval } = this.#options;
+    return resolveSampling({
+      ...(quality === undefined ? {} : { quality }),
+      ...(scheduler === undefined ? {} : { scheduler }),
+      ...(deepCacheInterval === undefined ? {} : { deepCacheInterval }),
       inferenceSteps,
       guidanceScale,
-      seed,
-      deepCache: deepCache ?? false,
-    };
+    });
   }
 }

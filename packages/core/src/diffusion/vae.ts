@@ -2,6 +2,7 @@ import type { ModelInfo } from "../model.ts";
 import type { NormalGenerator } from "../random/normal-generator.ts";
 import type { Session } from "../runtime.ts";
 import { float32, type Tensor } from "../tensor.ts";
+import type { Moments } from "./moments-cache.ts";
 
 /** Side of a latent picture. */
 export function latentSizeOf(info: ModelInfo): number {
@@ -38,32 +39,47 @@ export class Vae {
   }
 
   /**
-   * Samples the posterior, with one draw for all images.
+   * The posterior of each image.
    * @param pixels `[images, 3, R, R]` in [-1, 1].
-   * @returns `[images, 4, h, h]`, scaled.
    */
-  async encode(
-    pixels: Float32Array,
-    images: number,
-    random: NormalGenerator,
-    signal: AbortSignal,
-  ): Promise<Float32Array> {
-    const { resolution, scalingFactor, shiftFactor } = this.#info;
-    const noise = posteriorNoise(this.#info, images, random);
-    const latents = new Float32Array(noise.length);
+  async moments(pixels: Float32Array, images: number, signal: AbortSignal): Promise<Moments[]> {
+    const { resolution } = this.#info;
+    const result: Moments[] = [];
     const dims = [3, resolution, resolution];
-    await this.#inBatches(pixels, images, async (batch, start, count) => {
+    await this.#inBatches(pixels, images, async (batch, _start, count) => {
       const feeds = { image: float32([count, ...dims], batch) };
       const moments = await this.#encoder.run(feeds, { signal });
       const mean = floats(moments["mean"]);
       const logVariance = floats(moments["logvar"]);
-      const offset = (start * noise.length) / images;
-      for (let index = 0; index < mean.length; index++) {
-        const deviation = Math.exp(0.5 * (logVariance[index] as number));
-        const sample = (mean[index] as number) + deviation * (noise[offset + index] as number);
-        latents[offset + index] = (sample - shiftFactor) * scalingFactor;
+      const size = mean.length / count;
+      for (let start = 0; start < mean.length; start += size) {
+        // Copies, so that an image that is kept does not keep its batch.
+        result.push({
+          mean: mean.slice(start, start + size),
+          logVariance: logVariance.slice(start, start + size),
+        });
       }
     });
+    return result;
+  }
+
+  /**
+   * Samples posteriors.
+   * @param noise `[images, 4, h, h]` from {@link posteriorNoise}.
+   * @returns `[images, 4, h, h]`, scaled.
+   */
+  sample(moments: readonly Moments[], noise: Float32Array): Float32Array {
+    const { scalingFactor, shiftFactor } = this.#info;
+    const latents = new Float32Array(noise.length);
+    let position = 0;
+    for (const { mean, logVariance } of moments) {
+      for (let index = 0; index < mean.length; index++) {
+        const deviation = Math.exp(0.5 * (logVariance[index] as number));
+        const sample = (mean[index] as number) + deviation * (noise[position] as number);
+        latents[position] = (sample - shiftFactor) * scalingFactor;
+        position += 1;
+      }
+    }
     return latents;
   }
 

@@ -1,10 +1,17 @@
 /** What `LatentSync.run` reports while it works. */
+import type { RunPlan } from "./memory-plan.ts";
 
 interface Progress {
   /** Since the run began. */
   readonly elapsedSeconds: number;
   /** Estimate from the denoising steps that this run has done; `undefined` until the first is done. */
   readonly remainingSeconds: number | undefined;
+}
+
+/** How the run will use devices and memory; comes first. */
+export interface PlanEvent extends Progress {
+  readonly type: "plan";
+  readonly plan: RunPlan;
 }
 
 /** The run has entered a stage: `load` networks, `speech` analysis, `frames`, `finish` the file. */
@@ -49,7 +56,13 @@ export interface DoneEvent extends Progress {
   readonly result: LipSyncResult;
 }
 
-export type LipSyncEvent = StageEvent | ChunkEvent | StepEvent | FramesEvent | DoneEvent;
+export type LipSyncEvent =
+  | PlanEvent
+  | StageEvent
+  | ChunkEvent
+  | StepEvent
+  | FramesEvent
+  | DoneEvent;
 
 export interface LipSyncResult {
   /** Path of the finished video. */

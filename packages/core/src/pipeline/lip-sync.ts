@@ -1,42 +1,45 @@
 /** One run: speech and video in, video out. Its stages overlap and hold a few chunks at a time. */
-import {
-  encodeChunk,
-  keepSurroundings,
-  normalizePixels,
-  skipChunkNoise,
-  swapFramesAndChannels,
-} from "../diffusion/chunk.ts";
-import { denoise } from "../diffusion/denoise.ts";
-import type { NoisePredictor } from "../diffusion/noise-predictor.ts";
-import { latentSizeOf, type Vae } from "../diffusion/vae.ts";
+import type { Guidance } from "../diffusion/guidance.ts";
+import { latentSizeOf } from "../diffusion/vae.ts";
 import { LatentSyncError } from "../errors.ts";
 import type { AlignedFace, FaceAligner, FaceDetector } from "../face.ts";
 import type { ImagePatch } from "../image.ts";
 import type { ModelInfo } from "../model.ts";
+import type { SamplingSettings } from "../quality.ts";
 import type { NormalGenerator } from "../random/normal-generator.ts";
-import { createDdimScheduler } from "../schedulers/ddim.ts";
-import type { Scheduler } from "../schedulers/scheduler.ts";
+import { createScheduler } from "../schedulers/create-scheduler.ts";
 import type { SegmentStore } from "../segments.ts";
 import type { SpeechEncoder } from "../speech.ts";
-import type { VideoFrame, VideoReader, VideoSink, VideoSource } from "../video.ts";
+import type { Tracer } from "../trace.ts";
+import type { VideoFrame, VideoReader, VideoSink, VideoSource, VideoWriter } from "../video.ts";
 import { groupIntoChunks } from "./chunks.ts";
+import type { DeviceGroup, LoadRequest } from "./device-group.ts";
 import type { BareEvent, LipSyncResult } from "./events.ts";
 import type { RelativePoint } from "./face-choice.ts";
-import type { Networks } from "./networks.ts";
+import { groupIntoBatches, readFaceChunks, releaseChunk, type VideoChunk } from "./face-chunks.ts";
+import type { LanePool } from "./lane-pool.ts";
+import type { ChunkLatents } from "./lane.ts";
+import { openLanes } from "./lanes.ts";
+import type { RunPlan } from "./memory-plan.ts";
+import { unetUse } from "./networks.ts";
 import { prefetch } from "./prefetch.ts";
-import { prepareFrames, type PreparedFrame } from "./prepare.ts";
+import { prepareFrames } from "./prepare.ts";
 import type { ProgressClock } from "./progress-clock.ts";
+import { synchronizeBatches } from "./synced-batches.ts";
+import { traced } from "./tracing.ts";
 
 /** What a run needs beside its request. */
 export interface LipSyncParts {
   readonly info: ModelInfo;
-  readonly networks: Networks;
+  /** Chunks are spread over its devices; the first one also analyses the speech. */
+  readonly group: DeviceGroup;
   readonly aligner: FaceAligner;
   readonly speech: SpeechEncoder;
   readonly source: VideoSource;
   readonly sink: VideoSink;
   readonly detector: FaceDetector;
   readonly random: NormalGenerator;
+  readonly load: Pick<LoadRequest, "chunksPerBatch" | "unchecked">;
 }
 
 /** A run's settings, complete and checked. */
@@ -44,38 +47,12 @@ export interface LipSyncSettings {
   readonly video: string;
   readonly audio: string;
   readonly output: string;
-  readonly inferenceSteps: number;
-  readonly guidanceScale: number;
-  readonly deepCache: boolean;
+  readonly sampling: SamplingSettings;
   readonly requireFaces: boolean;
   readonly faceAt: RelativePoint | undefined;
   readonly segments: SegmentStore | undefined;
   readonly onLatents: ((latents: ChunkLatents) => void) | undefined;
-}
-
-/** Latents after a step, for tests and for people who look inside. */
-export interface ChunkLatents {
-  readonly chunk: number;
-  /** From 0. */
-  readonly step: number;
-  /** `[4, F, h, h]` float32, scaled. */
-  readonly latents: Float32Array;
-}
-
-/** The frames of a chunk that show a face. */
-interface FaceChunk {
-  /** From 0. */
-  readonly index: number;
-  readonly frames: readonly { readonly face: AlignedFace; readonly speech: Float32Array }[];
-  /** `[F, 3, R, R]` float32 in [-1, 1]. */
-  readonly pixels: Float32Array;
-}
-
-/** What turns noise into faces. */
-interface DiffusionModel {
-  readonly scheduler: Scheduler;
-  readonly vae: Vae;
-  readonly predictor: NoisePredictor;
+  readonly tracer: Tracer | undefined;
 }
 
 /** A frame with its new face, if it has one. */
@@ -84,17 +61,16 @@ interface SyncedFrame {
   readonly patch: Promise<ImagePatch | undefined>;
 }
 
-const releasePrepared = ({ frame }: PreparedFrame): void => frame[Symbol.dispose]();
-const releaseChunk = (chunk: readonly PreparedFrame[]): void => chunk.forEach(releasePrepared);
-const releaseSynced = (synced: SyncedFrame): void => synced.frame[Symbol.dispose]();
+const releaseSynced = ({ frame }: SyncedFrame): void => frame[Symbol.dispose]();
+const releaseBatch = (batch: readonly VideoChunk[]): void => batch.forEach(releaseChunk);
 
 export class LipSyncRun {
   readonly #parts: LipSyncParts;
   readonly #settings: LipSyncSettings;
   readonly #emit: (event: BareEvent) => void;
   readonly #clock: ProgressClock;
+  readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
-  #chunks = 0;
   #framesWithoutFace = 0;
 
   constructor(options: {
@@ -108,18 +84,29 @@ export class LipSyncRun {
     this.#settings = options.settings;
     this.#emit = options.emit;
     this.#clock = options.clock;
-    this.#signal = options.signal;
+    this.#signal = AbortSignal.any([options.signal, this.#stop.signal]);
   }
 
   async execute(): Promise<LipSyncResult> {
-    const { info, networks, source, sink, speech } = this.#parts;
-    const { video, audio, output, inferenceSteps } = this.#settings;
+    const { info, group, source, sink, speech, random, load } = this.#parts;
+    const { devices } = group;
+    const { video, audio, output, sampling, segments, onLatents, tracer } = this.#settings;
+    const { inferenceSteps: steps, guidanceScale: scale, guidanceInterval: interval } = sampling;
+    const emit = this.#emit;
     const signal = this.#signal;
     // First of all, so that wrong settings and unreadable inputs cost no loading time.
-    const scheduler = createDdimScheduler(info.scheduler, inferenceSteps);
+    const scheduler = createScheduler({
+      name: sampling.scheduler,
+      config: info.scheduler,
+      steps,
+    });
+    const guidance: Guidance = { scale, interval };
+    const use = unetUse(scheduler, guidance, sampling);
     await using reader = await source.open(video, { signal });
-    this.#emit({ type: "stage", stage: "speech" });
-    const whisper = await networks.session("whisper_encoder", signal);
+    const plan = await group.plan({ ...load, use, video: reader.info });
+    emit({ type: "plan", plan });
+    emit({ type: "stage", stage: "speech" });
+    const whisper = await devices[0].networks.session("whisper_encoder", signal);
     await using features = await speech.open(audio, whisper, { signal });
     await using writer = await sink.create({
       path: output,
@@ -129,32 +116,32 @@ export class LipSyncRun {
     });
 
     const { frameCount } = features;
-    this.#chunks = Math.ceil(frameCount / info.framesPerChunk);
-    this.#clock.totalSteps = this.#chunks * inferenceSteps;
-    this.#emit({ type: "stage", stage: "load" });
-    const prepared = this.#prepare(reader, features.frames({ signal }), frameCount);
+    const chunks = Math.ceil(frameCount / info.framesPerChunk);
+    this.#clock.totalSteps = chunks * steps;
+    emit({ type: "stage", stage: "load" });
+    // Before any chunk draws its numbers.
+    const noise = random.randn(info.latentChannels * latentSizeOf(info) ** 2);
+    const batches = this.#batches(reader, features.frames({ signal }), frameCount, plan);
+    const { mask } = this.#parts.aligner;
     // Opened while the first frames are being prepared.
-    await using model = this.#openModel(scheduler);
-    const synced = this.#synchronize(prepared, model.opened);
-    let frames = 0;
-    for await (const item of prefetch(synced, info.framesPerChunk, releaseSynced)) {
-      using frame = item.frame;
-      signal.throwIfAborted();
-      await writer.write(frame, await item.patch);
-      frames += 1;
-      this.#emit({ type: "frames", frames, totalFrames: frameCount });
-    }
-    if (this.#framesWithoutFace === frames) {
-      throw new LatentSyncError(
-        "no_face",
-        `None of the ${frames} frames of ${video} shows a usable face.`,
-        {
-          hint: "Use a video with a face of at least 50 x 80 pixels, or give the points with --landmarks.",
-        },
-      );
-    }
-    this.#emit({ type: "stage", stage: "finish" });
-    await writer.finish();
+    await using opening = openLanes({
+      devices,
+      settings: {
+        ...{ info, scheduler, guidance, noise, mask, chunks },
+        ...{ segments, onLatents, emit, tracer },
+      },
+      use,
+      plan,
+      onReady: () => emit({ type: "stage", stage: "frames" }),
+      signal,
+    });
+    const frames = await this.#write(this.#synchronize(batches, opening.lanes, plan), {
+      writer,
+      frameCount,
+    });
+    emit({ type: "stage", stage: "finish" });
+    await traced(tracer, { track: "write", name: "finish" }, () => writer.finish());
+    group.keep(plan);
     return {
       output,
       frames,
@@ -164,171 +151,100 @@ export class LipSyncRun {
     };
   }
 
-  /**
-   * The networks belong to the engine; disposing this ends the opening of those that are not open
-   * yet, so that the engine's next run never waits for an attempt that ends with this run's abort.
-   */
-  #openModel(scheduler: Scheduler): { opened: Promise<DiffusionModel> } & AsyncDisposable {
-    const { networks } = this.#parts;
-    const stop = new AbortController();
-    const signal = AbortSignal.any([this.#signal, stop.signal]);
-    const open = async (): Promise<DiffusionModel> => {
-      const vae = await networks.vae(signal);
-      const predictor = await networks.noisePredictor(this.#settings.deepCache, signal);
-      this.#emit({ type: "stage", stage: "frames" });
-      return { scheduler, vae, predictor };
-    };
-    const opened = open();
-    const settled = Promise.allSettled([opened]);
-    return {
-      opened,
-      async [Symbol.asyncDispose]() {
-        stop.abort();
-        await settled;
-      },
-    };
-  }
-
-  /** Chunks of prepared frames, one chunk ahead of the model. */
-  #prepare(
+  /** Batches of prepared chunks; with several in the model, as many wait for their turn. */
+  #batches(
     reader: VideoReader,
     speech: AsyncIterable<Float32Array>,
     frameCount: number,
-  ): AsyncIterable<PreparedFrame[]> {
-    const { info, detector, aligner } = this.#parts;
-    const { requireFaces, faceAt } = this.#settings;
+    plan: RunPlan,
+  ): AsyncIterable<readonly VideoChunk[]> {
+    const { info, detector, aligner, random } = this.#parts;
+    const { requireFaces, faceAt, segments, tracer } = this.#settings;
     const signal = this.#signal;
     const frames = prepareFrames({
-      reader,
-      detector,
-      aligner,
-      speech,
-      frameCount,
-      requireFaces,
-      faceAt,
-      signal,
+      ...{ reader, detector, aligner, speech, frameCount },
+      ...{ requireFaces, faceAt, tracer, signal },
     });
-    return prefetch(groupIntoChunks(frames, info.framesPerChunk), 1, releaseChunk);
+    const chunks = readFaceChunks(groupIntoChunks(frames, info.framesPerChunk), {
+      ...{ info, random, segments, signal },
+    });
+    const batches = groupIntoBatches(chunks, plan.chunksPerBatch);
+    return plan.batchesPrepared === 0
+      ? batches
+      : prefetch(batches, plan.batchesPrepared, releaseBatch);
   }
 
   async *#synchronize(
-    chunks: AsyncIterable<PreparedFrame[]>,
-    opening: Promise<DiffusionModel>,
+    batches: AsyncIterable<readonly VideoChunk[]>,
+    lanes: LanePool,
+    plan: RunPlan,
   ): AsyncGenerator<SyncedFrame> {
-    const { info, random } = this.#parts;
-    const noise = random.randn(info.latentChannels * latentSizeOf(info) ** 2);
-    let index = 0;
-    for await (const chunk of chunks) {
-      const rest = [...chunk];
+    const ahead = plan.devices * plan.batchesInFlight;
+    const synced = synchronizeBatches(batches, { lanes, ahead, signal: this.#signal });
+    for await (const { batch, faces } of synced) {
+      const rest = batch.flatMap(({ frames }) => frames);
+      this.#framesWithoutFace += rest.length - faces.length;
+      const generated = faces[Symbol.iterator]();
       try {
-        const faces = chunk.flatMap(({ face, speech }) =>
-          face === undefined ? [] : [{ face, speech }],
-        );
-        const generated =
-          faces.length === 0 ? [] : await this.#generate(faces, noise, index, await opening);
-        if (faces.length > 0) index += 1;
-        this.#framesWithoutFace += chunk.length - faces.length;
-        const patches = generated[Symbol.iterator]();
-        while (rest.length > 0) {
-          const { frame, face } = rest.shift() as PreparedFrame;
-          const patch = this.#restore(face, face === undefined ? undefined : patches.next().value);
+        for (let next = rest.shift(); next !== undefined; next = rest.shift()) {
+          const { frame, face } = next;
+          const patch =
+            face === undefined
+              ? Promise.resolve(undefined)
+              : this.#restore(frame.index, face, generated.next().value);
           yield { frame, patch };
         }
       } finally {
-        releaseChunk(rest);
+        releaseChunk({ frames: rest });
       }
     }
   }
 
-  /** New faces of one chunk, each `[3, R, R]` float32. */
-  async #generate(
-    frames: FaceChunk["frames"],
-    noise: Float32Array,
-    index: number,
-    model: DiffusionModel,
-  ): Promise<Float32Array[]> {
-    const { info, aligner } = this.#parts;
-    const pixels = normalizePixels(frames.map(({ face }) => face.pixels));
-    const chunk: FaceChunk = { index, frames, pixels };
-    const latents = (await this.#recall(chunk)) ?? (await this.#denoise(chunk, noise, model));
-    const perFrame = swapFramesAndChannels(latents, info.latentChannels, frames.length);
-    const decoded = await model.vae.decode(perFrame, frames.length, this.#signal);
-    const result = keepSurroundings(decoded, pixels, aligner.mask);
-    const size = result.length / frames.length;
-    return frames.map((_, frame) => result.slice(frame * size, (frame + 1) * size));
-  }
-
-  /** A chunk's latents that an earlier run has kept; the random numbers go on as after denoising. */
-  async #recall({ index: chunk, frames }: FaceChunk): Promise<Float32Array | undefined> {
-    const { info, random } = this.#parts;
-    const { segments, inferenceSteps: steps } = this.#settings;
-    const latents = await segments?.read(chunk, { signal: this.#signal });
-    if (latents === undefined) return undefined;
-    const expected = info.latentChannels * frames.length * latentSizeOf(info) ** 2;
-    if (latents.length !== expected) {
-      throw new LatentSyncError(
-        "invalid_argument",
-        `The segment store has ${latents.length} numbers for chunk ${chunk}, whose ${frames.length} faces need ${expected}: they are of another request.`,
-        { hint: "Give each request a segment store of its own." },
-      );
-    }
-    skipChunkNoise(frames.length, info, random);
-    const chunks = this.#chunks;
-    this.#emit({ type: "chunk", chunk, chunks, restored: true });
-    this.#emit({ type: "step", chunk, chunks, step: steps, steps, restored: true });
-    return latents;
-  }
-
-  /** Denoises a chunk and keeps the result. */
-  async #denoise(
-    { index: chunk, frames, pixels }: FaceChunk,
-    noise: Float32Array,
-    model: DiffusionModel,
-  ): Promise<Float32Array> {
-    const { info, random, aligner } = this.#parts;
-    const { guidanceScale, inferenceSteps: steps, onLatents, segments } = this.#settings;
-    const { vae } = model;
-    const { mask } = aligner;
-    const signal = this.#signal;
-    const chunks = this.#chunks;
-    this.#emit({ type: "chunk", chunk, chunks });
-    const conditioning = await encodeChunk({
-      frames: frames.length,
-      pixels,
-      mask,
-      vae,
-      random,
-      info,
-      signal,
-    });
-    const audio = concatenate(frames.map(({ speech }) => speech));
-    const inputs = { ...model, conditioning, noise, audio, guidanceScale, info, signal };
-    let latents: Float32Array = noise;
-    let step = 0;
-    for await (latents of denoise(inputs)) {
-      onLatents?.({ chunk, step, latents });
-      step += 1;
-      this.#emit({ type: "step", chunk, chunks, step, steps });
-    }
-    await segments?.write(chunk, latents, { signal });
-    return latents;
-  }
-
   #restore(
-    aligned: AlignedFace | undefined,
+    frame: number,
+    aligned: AlignedFace,
     generated: Float32Array | undefined,
   ): Promise<ImagePatch | undefined> {
-    if (aligned === undefined || generated === undefined) return Promise.resolve(undefined);
-    const patch = this.#parts.aligner.restore(generated, aligned, { signal: this.#signal });
+    if (generated === undefined) return Promise.resolve(undefined);
+    const span = { track: "restore", name: "restore", details: { frame } };
+    const patch = traced(this.#settings.tracer, span, () =>
+      this.#parts.aligner.restore(generated, aligned, { signal: this.#signal }),
+    );
     // Awaited when the frame's turn comes; until then nobody listens.
     patch.catch(() => undefined);
     return patch;
   }
-}
 
-function concatenate(parts: readonly Float32Array[]): Float32Array {
-  const size = parts[0]?.length ?? 0;
-  const whole = new Float32Array(size * parts.length);
-  for (const [index, part] of parts.entries()) whole.set(part, index * size);
-  return whole;
+  /** @returns how many frames were written. */
+  async #write(
+    synced: AsyncIterable<SyncedFrame>,
+    { writer, frameCount }: { readonly writer: VideoWriter; readonly frameCount: number },
+  ): Promise<number> {
+    const { info } = this.#parts;
+    const { tracer, video } = this.#settings;
+    let frames = 0;
+    for await (const item of prefetch(synced, info.framesPerChunk, releaseSynced)) {
+      using frame = item.frame;
+      try {
+        this.#signal.throwIfAborted();
+        const patch = await item.patch;
+        const span = { track: "write", name: "write", details: { frame: frames } };
+        await traced(tracer, span, () => writer.write(frame, patch));
+      } catch (error) {
+        // What is being made for later frames must not be waited for.
+        this.#stop.abort(error);
+        throw error;
+      }
+      frames += 1;
+      this.#emit({ type: "frames", frames, totalFrames: frameCount });
+    }
+    if (this.#framesWithoutFace < frames) return frames;
+    throw new LatentSyncError(
+      "no_face",
+      `None of the ${frames} frames of ${video} shows a usable face.`,
+      {
+        hint: "Use a video with a face of at least 50 x 80 pixels, or give the points with --landmarks.",
+      },
+    );
+  }
 }

@@ -7,17 +7,13 @@ import type {
   FaceDetector,
   FaceTransform,
 } from "../face.ts";
-import {
-  type AffineMatrix,
-  cropImage,
-  type ImagePatch,
-  type Point,
-  type RgbImage,
-} from "../image.ts";
+import type { AffineMatrix, Point } from "../image.ts";
+import type { Tracer } from "../trace.ts";
 import type { VideoFrame, VideoReader } from "../video.ts";
 import { FaceChoice, type RelativePoint } from "./face-choice.ts";
 import { frameSequence } from "./frame-sequence.ts";
 import { prefetch } from "./prefetch.ts";
+import { traced, tracedItems } from "./tracing.ts";
 
 export interface PreparedFrame {
   readonly frame: VideoFrame;
@@ -27,8 +23,12 @@ export interface PreparedFrame {
   readonly speech: Float32Array;
 }
 
+/** Frames that are decoded while a face is looked for in the frame before them. */
+const DECODED_AHEAD = 2;
 /** Frames whose faces are being warped at the same time. */
 const CONCURRENT_ALIGNMENTS = 4;
+/** Frames in memory, at most, that are not yet in a chunk. */
+export const FRAMES_IN_PREPARATION: number = DECODED_AHEAD + CONCURRENT_ALIGNMENTS + 3;
 
 export interface PrepareOptions {
   readonly reader: VideoReader;
@@ -40,6 +40,7 @@ export interface PrepareOptions {
   readonly requireFaces: boolean;
   /** Which face, if there are several. Default: the detector's first. */
   readonly faceAt: RelativePoint | undefined;
+  readonly tracer: Tracer | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -62,19 +63,22 @@ function releasePreparing({ result }: Preparing): void {
 }
 
 async function* startPreparing(options: PrepareOptions): AsyncGenerator<Preparing> {
-  const { reader, frameCount, signal } = options;
+  const { reader, frameCount, tracer, signal } = options;
   const locator = new FaceLocator(options);
   const speech = options.speech[Symbol.asyncIterator]();
+  const decoded = tracedItems(tracer, "decode", frameSequence(reader, frameCount, signal));
   try {
-    for await (const frame of frameSequence(reader, frameCount, signal)) {
+    for await (const frame of prefetch(decoded, DECODED_AHEAD, releaseFrame)) {
       let owned = true;
       try {
         signal.throwIfAborted();
-        const features = await speech.next();
+        const features = await traced(tracer, { track: "speech", name: "features" }, () =>
+          speech.next(),
+        );
         if (features.done === true) return;
-        const { matrix, image } = await locator.locate(frame);
+        const matrix = await locator.locate(frame);
         owned = false;
-        const result = alignFrame(options, frame, matrix, image, features.value);
+        const result = alignFrame(options, frame, matrix, features.value);
         // Whoever awaits it later sees the error; until then nobody listens.
         result.catch(() => undefined);
         yield { result };
@@ -87,21 +91,24 @@ async function* startPreparing(options: PrepareOptions): AsyncGenerator<Preparin
   }
 }
 
+function releaseFrame(frame: VideoFrame): void {
+  frame[Symbol.dispose]();
+}
+
 async function alignFrame(
-  { aligner, signal }: PrepareOptions,
+  { aligner, tracer, signal }: PrepareOptions,
   frame: VideoFrame,
   matrix: AffineMatrix | undefined,
-  image: RgbImage | undefined,
   speech: Float32Array,
 ): Promise<PreparedFrame> {
   try {
     if (matrix === undefined) return { frame, face: undefined, speech };
-    const region = aligner.region(matrix, frame.width, frame.height);
-    const background: ImagePatch =
-      image === undefined
-        ? { x: region.x, y: region.y, ...(await frame.toRgb(region)) }
-        : cropImage(image, region);
-    const face = await aligner.align(background, matrix, { signal });
+    const details = { frame: frame.index };
+    const face = await traced(tracer, { track: "align", name: "align", details }, async () => {
+      const region = aligner.region(matrix, frame.width, frame.height);
+      const background = { x: region.x, y: region.y, ...(await frame.toRgb(region)) };
+      return aligner.align(background, matrix, { signal });
+    });
     return { frame, face, speech };
   } catch (error) {
     frame[Symbol.dispose]();
@@ -122,14 +129,13 @@ class FaceLocator {
     this.#choice = options.faceAt === undefined ? undefined : new FaceChoice(options.faceAt);
   }
 
-  async locate(frame: VideoFrame): Promise<{ matrix?: AffineMatrix; image?: RgbImage }> {
-    if (frame.index < this.#matrices.length) {
-      const matrix = this.#matrices[frame.index];
-      return matrix === undefined ? {} : { matrix };
-    }
-    const { detector, requireFaces, signal } = this.#options;
-    const image = await frame.toRgb();
-    const faces = await detector.detect(image, frame.index, { signal });
+  async locate(frame: VideoFrame): Promise<AffineMatrix | undefined> {
+    if (frame.index < this.#matrices.length) return this.#matrices[frame.index];
+    const { detector, requireFaces, tracer, signal } = this.#options;
+    const details = { frame: frame.index };
+    const faces = await traced(tracer, { track: "detect", name: "detect", details }, () =>
+      detector.detect(frame, frame.index, { signal }),
+    );
     const face = this.#choice === undefined ? faces[0] : this.#choice.next(faces, frame);
     const matrix = face === undefined ? undefined : this.#transformOf(face.points);
     if (matrix === undefined && requireFaces) {
@@ -142,7 +148,7 @@ class FaceLocator {
       );
     }
     this.#matrices.push(matrix);
-    return matrix === undefined ? {} : { matrix, image };
+    return matrix;
   }
 
   /** `undefined` for points that no face has: a degenerate detection counts as none. */

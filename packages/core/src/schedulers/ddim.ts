@@ -1,36 +1,39 @@
 /**
- * DDIM (Song et al., 2020) without noise (eta 0), epsilon prediction, no thresholding.
+ * DDIM (Song et al., 2020) without noise (eta 0), epsilon prediction, no thresholding: the sampler of
+ * the official pipeline.
  * Source: diffusers 0.32.2, schedulers/scheduling_ddim.py.
  */
-import { LatentSyncError } from "../errors.ts";
 import type { NoiseScheduleConfig } from "../model.ts";
-import { alphasCumprod, leadingTimesteps } from "./noise-schedule.ts";
-import type { Scheduler } from "./scheduler.ts";
+import { alphasCumprod } from "./noise-schedule.ts";
+import type { Sampler, Scheduler } from "./scheduler.ts";
+import { StepCounter } from "./step-counter.ts";
+import { ddimTimesteps } from "./timesteps.ts";
 
 const { fround } = Math;
 
-class DdimScheduler implements Scheduler {
+export class DdimScheduler implements Scheduler {
   readonly timesteps: readonly number[];
   readonly #alphas: Float32Array;
   readonly #finalAlpha: number;
   readonly #stride: number;
 
   constructor(config: NoiseScheduleConfig, steps: number) {
-    this.timesteps = leadingTimesteps(config, steps);
+    this.timesteps = ddimTimesteps(config, steps);
     this.#alphas = alphasCumprod(config);
     this.#finalAlpha = config.setAlphaToOne ? 1 : (this.#alphas[0] as number);
     this.#stride = Math.floor(config.trainTimesteps / steps);
   }
 
-  step(stepIndex: number, noisePrediction: Float32Array, sample: Float32Array): Float32Array {
-    const timestep = this.timesteps[stepIndex];
-    if (timestep === undefined || noisePrediction.length !== sample.length) {
-      throw new LatentSyncError(
-        "invalid_argument",
-        `DDIM step ${stepIndex} of ${this.timesteps.length} was given ${noisePrediction.length} ` +
-          `predictions for a sample of ${sample.length}.`,
-      );
-    }
+  start(): Sampler {
+    const counter = new StepCounter(this.timesteps.length);
+    return {
+      step: (noisePrediction, sample) =>
+        this.#step(counter.take(noisePrediction, sample), noisePrediction, sample),
+    };
+  }
+
+  #step(stepIndex: number, noisePrediction: Float32Array, sample: Float32Array): Float32Array {
+    const timestep = this.timesteps[stepIndex] as number;
     const alpha = this.#alphas[timestep] as number;
     const previousAlpha = this.#alphas[timestep - this.#stride] ?? this.#finalAlpha;
     const rootAlpha = fround(Math.sqrt(alpha));
@@ -47,19 +50,4 @@ class DdimScheduler implements Scheduler {
     }
     return previous;
   }
-}
-
-/**
- * The sampler of the official pipeline.
- * @throws LatentSyncError `invalid_argument` for an impossible step count, `unsupported` for clipping.
- */
-export function createDdimScheduler(config: NoiseScheduleConfig, steps: number): Scheduler {
-  if (config.clipSample) {
-    throw new LatentSyncError(
-      "unsupported",
-      "The scheduler configuration asks for clip_sample, which latent models must not have.",
-      { hint: "Set clip_sample to false in scheduler_config.json." },
-    );
-  }
-  return new DdimScheduler(config, steps);
 }

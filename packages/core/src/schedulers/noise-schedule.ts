@@ -1,4 +1,3 @@
-import { LatentSyncError } from "../errors.ts";
 import type { NoiseScheduleConfig } from "../model.ts";
 
 /**
@@ -38,20 +37,30 @@ function linspace(start: number, end: number, count: number): Float32Array {
   );
 }
 
-/**
- * diffusers' "leading" spacing: multiples of `trainTimesteps / steps`, from high to low, plus the offset.
- * @throws LatentSyncError `invalid_argument` for a step count outside 1 to `trainTimesteps`.
- */
-export function leadingTimesteps(config: NoiseScheduleConfig, steps: number): number[] {
-  if (!Number.isInteger(steps) || steps < 1 || steps > config.trainTimesteps) {
-    throw new LatentSyncError(
-      "invalid_argument",
-      `inferenceSteps must be an integer from 1 to ${config.trainTimesteps}, but is ${steps}.`,
-    );
-  }
-  const ratio = Math.floor(config.trainTimesteps / steps);
-  return Array.from(
-    { length: steps },
-    (_, index) => (steps - 1 - index) * ratio + config.stepsOffset,
-  );
+/** How much signal and noise a sample of unit variance holds. */
+export interface NoiseLevel {
+  /** Factor of the clean sample. */
+  readonly alpha: number;
+  /** Factor of the noise. */
+  readonly sigma: number;
+  /** `ln(alpha / sigma)`, in which the steps of an exponential integrator are measured. */
+  readonly lambda: number;
+}
+
+/** The noise at every timestep and, after the last one, none; float32 rounded as PyTorch rounds. */
+export function noiseLevels(
+  config: NoiseScheduleConfig,
+  timesteps: readonly number[],
+): readonly NoiseLevel[] {
+  const { fround, sqrt } = Math;
+  const alphas = alphasCumprod(config);
+  const levels = timesteps.map((timestep) => {
+    const signal = alphas[timestep] as number;
+    const ratio = fround(sqrt(fround(fround(1 - signal) / signal)));
+    const alpha = fround(1 / fround(sqrt(fround(fround(ratio * ratio) + 1))));
+    const sigma = fround(ratio * alpha);
+    const lambda = fround(fround(Math.log(alpha)) - fround(Math.log(sigma)));
+    return { alpha, sigma, lambda };
+  });
+  return [...levels, { alpha: 1, sigma: 0, lambda: Infinity }];
 }

@@ -2,9 +2,15 @@ import { randomBytes } from "node:crypto";
 import { lstat, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { LatentSyncError } from "@ls/core";
-import { systemCode, toFileError } from "../checkpoint/file-error.ts";
-import { cacheFolder } from "./cache-folder.ts";
-import { formatOwner, isGone, parseOwner, thisProcess } from "./process-owner.ts";
+import {
+  cacheFolder,
+  formatOwner,
+  isGone,
+  parseOwner,
+  systemCode,
+  thisProcess,
+  toFileError,
+} from "@ls/files";
 
 /** A finished entry of the cache. */
 export interface GraphCacheEntry {

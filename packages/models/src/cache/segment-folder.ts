@@ -3,8 +3,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { SegmentStore } from "@ls/core";
-import { writeAtomically } from "../checkpoint/atomic-file.ts";
-import { systemCode, toFileError } from "../checkpoint/file-error.ts";
+import { systemCode, toFileError, writeAtomically } from "@ls/files";
 
 /**
  * Everything that latents depend on, by name: hashes of the inputs and of the model, settings, seed,

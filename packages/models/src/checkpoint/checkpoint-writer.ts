@@ -1,8 +1,8 @@
 import { endianness } from "node:os";
 import { basename } from "node:path";
 import { LatentSyncError } from "@ls/core";
+import { writeAtomically } from "@ls/files";
 import { toFloat16Bits } from "../graph/half.ts";
-import { writeAtomically } from "./atomic-file.ts";
 import { DTYPE_BYTES } from "./element-conversion.ts";
 import { PickleWriter, type WritableValue } from "./pickle-writer.ts";
 import type { TensorSource } from "./tensor-source.ts";

@@ -1,6 +1,6 @@
 import { open } from "node:fs/promises";
 import { LatentSyncError } from "@ls/core";
-import { toFileError } from "./file-error.ts";
+import { toFileError } from "@ls/files";
 
 const MAXIMUM_BYTES = 16 * 1024 * 1024;
 

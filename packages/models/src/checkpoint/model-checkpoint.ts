@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { LatentSyncError, type NoiseScheduleConfig, Resources } from "@ls/core";
-import { hashFile } from "../cache/file-hash.ts";
+import { hashFile } from "@ls/files";
 import { openDiffusersFolder } from "./diffusers-folder.ts";
 import { readTextFile } from "./json-file.ts";
 import { findModelFiles, type ModelFiles, type ModelLocation } from "./model-files.ts";

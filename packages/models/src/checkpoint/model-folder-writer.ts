@@ -1,8 +1,8 @@
 /** Writes a model in the official layout, for demos, tests and benchmarks. */
 import { join } from "node:path";
 import type { NoiseScheduleConfig } from "@ls/core";
+import { writeAtomically } from "@ls/files";
 import { stringify } from "yaml";
-import { writeAtomically } from "./atomic-file.ts";
 import { writeSafetensors, writeTorchCheckpoint } from "./checkpoint-writer.ts";
 import { publishedNoiseSchedule } from "./published-configs.ts";
 import type { TensorSource } from "./tensor-source.ts";

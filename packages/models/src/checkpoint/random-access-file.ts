@@ -1,6 +1,6 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { LatentSyncError } from "@ls/core";
-import { toFileError } from "./file-error.ts";
+import { toFileError } from "@ls/files";
 
 /** One read call takes less than 2 GiB. */
 const MAXIMUM_READ_BYTES = 1024 * 1024 * 1024;

@@ -1,6 +1,6 @@
 /** Writes zips as torch does: entries stored, their data aligned to 64 bytes, zip64 where needed. */
 import { crc32 } from "node:zlib";
-import type { FileSink } from "./atomic-file.ts";
+import type { FileSink } from "@ls/files";
 
 const ALIGNMENT = 64;
 const UTF8_NAMES = 0x0800;

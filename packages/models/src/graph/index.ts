@@ -18,3 +18,4 @@ export {
   writeGraphs,
   type WriteGraphsOptions,
 } from "./write-graph.ts";
+export { type GraphWork, openWorkCounter, type WorkCounter } from "./count-work.ts";

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
-import { computeSha256 } from "../cache/file-hash.ts";
+import { computeSha256 } from "@ls/files";
 
 /** Small files go by git's hash; whatever is larger is stored by its SHA-256. */
 const MAXIMUM_GIT_BYTES = 256 * 1024 * 1024;

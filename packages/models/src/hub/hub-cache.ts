@@ -1,8 +1,7 @@
 /** The layout of the Hugging Face cache, shared with the Python tools. */
 import { copyFile, lstat, mkdir, readFile, readlink, rm, stat, symlink } from "node:fs/promises";
 import { basename, dirname, join, relative } from "node:path";
-import { writeAtomically } from "../checkpoint/atomic-file.ts";
-import { systemCode, toFileError } from "../checkpoint/file-error.ts";
+import { systemCode, toFileError, writeAtomically } from "@ls/files";
 import { hubCacheFolder } from "./hub-settings.ts";
 
 /** A model repository in the cache. */

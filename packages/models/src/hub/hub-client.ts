@@ -1,6 +1,6 @@
-/** Requests to the hub, with its errors as ours and with retries. */
-import { setTimeout as sleep } from "node:timers/promises";
+/** Requests to the hub, with its errors as ours. */
 import { LatentSyncError } from "@ls/core";
+import { AttemptError, mayRecover, RequestClient } from "@ls/files";
 import type { HubSettings } from "./hub-settings.ts";
 
 /** A file of a repository at a commit. */
@@ -15,7 +15,6 @@ export interface RemoteFile {
 }
 
 const REQUEST_TIMEOUT_MS = 30_000;
-const MAXIMUM_DELAY_MS = 30_000;
 
 export interface HubClientOptions {
   readonly settings: HubSettings;
@@ -26,20 +25,8 @@ export interface HubClientOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Why an attempt failed, and whether another may help. */
-export class AttemptError extends Error {
-  readonly mayRetry: boolean;
-  readonly error: LatentSyncError;
-
-  constructor(error: LatentSyncError, mayRetry: boolean) {
-    super(error.message, { cause: error });
-    this.error = error;
-    this.mayRetry = mayRetry;
-  }
-}
-
 /** The error of a status that is not a success. */
-export function statusError(status: number, what: string): AttemptError {
+function statusError(status: number, what: string): AttemptError {
   if (status === 404) {
     return new AttemptError(
       new LatentSyncError("not_found", `The hub has no ${what} (status 404).`, {
@@ -60,14 +47,8 @@ export function statusError(status: number, what: string): AttemptError {
     new LatentSyncError("network", `The hub answered ${what} with status ${status}.`, {
       hint: "Try again later.",
     }),
-    status === 408 || status === 429 || status >= 500,
+    mayRecover(status),
   );
-}
-
-/** The status that the hub library's HubApiError carries. */
-function statusOf(error: unknown): number | undefined {
-  if (!(error instanceof Error) || !("statusCode" in error)) return undefined;
-  return typeof error.statusCode === "number" ? error.statusCode : undefined;
 }
 
 /** The library takes long to load, so it is loaded when there is something to ask. */
@@ -75,36 +56,20 @@ async function loadHubLibrary(): Promise<typeof import("@huggingface/hub")> {
   return import("@huggingface/hub");
 }
 
-function toAttemptError(error: unknown, what: string): AttemptError {
-  if (error instanceof AttemptError) return error;
-  if (LatentSyncError.is(error)) return new AttemptError(error, false);
-  const status = statusOf(error);
-  if (status !== undefined) return statusError(status, what);
-  const { message, cause } = error instanceof Error ? error : new Error(String(error));
-  const reason = cause instanceof Error && cause.message !== "" ? cause.message : message;
-  return new AttemptError(
-    new LatentSyncError("network", `The request for ${what} failed: ${reason}.`, {
-      cause: error,
-      hint: "Check the connection and run the command again; a download goes on where it stopped.",
-    }),
-    true,
-  );
-}
-
-export class HubClient {
+export class HubClient extends RequestClient {
   readonly #options: HubClientOptions;
-  /** `fetch` with the token, for the hub itself. */
-  readonly fetch: typeof fetch;
 
   constructor(options: HubClientOptions) {
-    this.#options = options;
+    const { attempts, retryDelayMs, signal } = options;
     const { token } = options.settings;
-    this.fetch = (input, init) => {
-      const headers = new Headers(init?.headers);
-      headers.set("user-agent", "latentsync-ts");
-      if (token !== undefined) headers.set("authorization", `Bearer ${token}`);
-      return fetch(input, { ...init, headers });
-    };
+    super({
+      statusError,
+      attempts,
+      retryDelayMs,
+      ...(token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } }),
+      ...(signal === undefined ? {} : { signal }),
+    });
+    this.#options = options;
   }
 
   #apiFetch(): typeof fetch {
@@ -114,36 +79,6 @@ export class HubClient {
       const both = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
       return this.fetch(input, { ...init, signal: both });
     };
-  }
-
-  /**
-   * Runs `attempt` until it succeeds, fails for good, or has failed `attempts` times in a row
-   * without progress.
-   * @param onRetry is told of each failure, and tells whether the attempt had made progress.
-   */
-  async retry<T>(
-    what: string,
-    attempt: () => Promise<T>,
-    onRetry?: (reason: string, progressed: boolean) => boolean,
-  ): Promise<T> {
-    const { attempts, retryDelayMs, signal } = this.#options;
-    let failures = 0;
-    for (;;) {
-      signal?.throwIfAborted();
-      try {
-        return await attempt();
-      } catch (cause) {
-        signal?.throwIfAborted();
-        const failure = toAttemptError(cause, what);
-        const progressed = onRetry?.(failure.error.message, failure.mayRetry) ?? false;
-        failures = progressed ? 1 : failures + 1;
-        if (!failure.mayRetry || failures >= attempts) throw failure.error;
-        const delayMs = Math.min(retryDelayMs * 2 ** (failures - 1), MAXIMUM_DELAY_MS);
-        await sleep(delayMs, undefined, signal === undefined ? {} : { signal }).catch(() => {
-          signal?.throwIfAborted();
-        });
-      }
-    }
   }
 
   /** The commit that `main` is at. */

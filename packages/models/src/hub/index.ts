@@ -1,4 +1,3 @@
-export type { DownloadEvent } from "./download.ts";
 export { type ModelLicence, type PublishedModelName } from "./published-models.ts";
 export {
   findPulledModel,

@@ -1,9 +1,9 @@
 import { stat } from "node:fs/promises";
-import { basename, dirname } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { LatentSyncError } from "@ls/core";
+import { download, type DownloadEvent } from "@ls/files";
 import type { ModelFiles } from "../checkpoint/model-files.ts";
 import { hasContent } from "./content-hash.ts";
-import { download, type DownloadEvent, lockPathOf } from "./download.ts";
 import { CachedRepository } from "./hub-cache.ts";
 import { HubClient, type RemoteFile } from "./hub-client.ts";
 import { type HubSettings, readHubSettings } from "./hub-settings.ts";
@@ -148,13 +148,22 @@ class Puller {
   async #getFile(cached: CachedRepository, file: RemoteFile): Promise<string> {
     const { signal, onProgress, stallTimeoutMs = 60_000 } = this.#options;
     const { repository, path } = file;
+    const lockFolder = join(this.#settings.cacheFolder, ".locks", basename(cached.folder));
     await download({
       client: this.#client,
-      file,
+      content: {
+        name: `${path} of ${repository}`,
+        url: this.#client.contentUrl(file),
+        sizeBytes: file.size,
+        hash: file.etag,
+        isIntact: (local) => hasContent(local, file.etag, signal),
+      },
       path: cached.blobPath(file.etag),
-      lockPath: lockPathOf(this.#settings.cacheFolder, basename(cached.folder), file.etag),
+      lockPath: join(lockFolder, `${file.etag}.latentsync.lock`),
       onEvent: (event) => onProgress?.({ ...event, repository, path }),
       stallTimeoutMs,
+      diskFullHint:
+        "Free some space or set HF_HOME to a folder on another disk; the download then goes on where it stopped.",
       ...(signal === undefined ? {} : { signal }),
     });
     return cached.link(file.commit, path, file.etag);

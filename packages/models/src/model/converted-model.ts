@@ -8,8 +8,7 @@ import {
   type LatentSyncModel,
   type ModelInfo,
 } from "@ls/core";
-import { writeAtomically } from "../checkpoint/atomic-file.ts";
-import { systemCode, toFileError } from "../checkpoint/file-error.ts";
+import { systemCode, toFileError, writeAtomically } from "@ls/files";
 import type { ModelCheckpoint } from "../checkpoint/model-checkpoint.ts";
 import { writeGraphs } from "../graph/index.ts";
 import type { GraphProgress } from "./checkpoint-model.ts";

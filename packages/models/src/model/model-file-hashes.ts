@@ -1,6 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { basename, join, relative, sep } from "node:path";
-import { hashFile } from "../cache/file-hash.ts";
+import { hashFile } from "@ls/files";
 import { openDiffusersFolder } from "../checkpoint/diffusers-folder.ts";
 import { findModelFiles, type ModelFiles } from "../checkpoint/model-files.ts";
 import { findPulledModel } from "../hub/index.ts";

@@ -1,6 +1,7 @@
-import type { ModelInfo } from "@ls/core";
+import type { ModelInfo, ModelSize } from "@ls/core";
 import { checkTensors } from "../checkpoint/check-tensors.ts";
 import type { ModelCheckpoint } from "../checkpoint/model-checkpoint.ts";
+import type { TensorSource } from "../checkpoint/tensor-source.ts";
 import {
   expectedUNetTensors,
   expectedVaeTensors,
@@ -29,7 +30,27 @@ export function describeModel(
     crossAttentionWidth: model.crossAttentionDim,
     scheduler,
     hash,
+    size: sizeOf(checkpoint),
   };
+}
+
+function sizeOf({ unetConfig, vaeConfig, unet, vae, whisper }: ModelCheckpoint): ModelSize {
+  return {
+    parameters: {
+      whisper_encoder: countWeights(whisper, (name) => name.startsWith("encoder.")),
+      vae_encoder: countWeights(vae, (name) => /^(encoder|quant_conv)\./.test(name)),
+      vae_decoder: countWeights(vae, (name) => /^(decoder|post_quant_conv)\./.test(name)),
+      unet: countWeights(unet, () => true),
+    },
+    unetWidth: unetConfig.model.blockOutChannels[0] ?? 0,
+    vaeWidth: vaeConfig.blockOutChannels[0] ?? 0,
+  };
+}
+
+function countWeights({ entries }: TensorSource, counts: (name: string) => boolean): number {
+  return [...entries.values()]
+    .filter(({ name }) => counts(name))
+    .reduce((sum, { shape }) => sum + shape.reduce((product, side) => product * side, 1), 0);
 }
 
 /**

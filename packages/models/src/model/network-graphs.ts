@@ -1,12 +1,21 @@
 /** The graphs of a checkpoint's networks, in the groups that are built and kept together. */
-import type { GraphKind, GraphProfile, ModelInfo, GraphPrecision } from "@ls/core";
+import {
+  type GraphKind,
+  type GraphPrecision,
+  type GraphProfile,
+  GROUP_LENGTHS,
+  hasStepGroups,
+  type ModelInfo,
+} from "@ls/core";
 import type { ModelCheckpoint } from "../checkpoint/model-checkpoint.ts";
 import type { NamedGraph } from "../graph/index.ts";
 import {
   buildUNet,
+  buildUNetGroup,
   buildVaeDecoder,
   buildVaeEncoder,
   buildWhisperEncoder,
+  type UNetStepKind,
 } from "../networks/index.ts";
 
 export interface GraphVariant {
@@ -19,7 +28,14 @@ export const GRAPH_GROUPS = ["whisper_encoder", "vae_encoder", "vae_decoder", "u
 export type GraphGroup = (typeof GRAPH_GROUPS)[number];
 
 export function groupOf(kind: GraphKind): GraphGroup {
-  return kind === "unet_deepcache_full" || kind === "unet_deepcache_shallow" ? "unet" : kind;
+  switch (kind) {
+    case "whisper_encoder":
+    case "vae_encoder":
+    case "vae_decoder":
+      return kind;
+    default:
+      return "unet";
+  }
 }
 
 /** The file of a graph within its group's folder. */
@@ -34,8 +50,8 @@ export function buildGroup(
   info: ModelInfo,
   variant: GraphVariant,
 ): NamedGraph[] {
-  const { resolution, audioTokens } = info;
-  const { unet, unetConfig, vae, vaeConfig, whisper, whisperDims } = checkpoint;
+  const { resolution } = info;
+  const { vae, vaeConfig, whisper, whisperDims } = checkpoint;
   switch (group) {
     case "whisper_encoder":
       return [named(group, buildWhisperEncoder(whisperDims, whisper, variant))];
@@ -44,13 +60,32 @@ export function buildGroup(
     case "vae_decoder":
       return [named(group, buildVaeDecoder(vaeConfig, vae, { ...variant, resolution }))];
     case "unet":
-      return (["unet", "unet_deepcache_full", "unet_deepcache_shallow"] as const).map((kind) =>
-        named(
-          kind,
-          buildUNet(unetConfig.model, unet, { ...variant, kind, resolution, audioTokens }),
-        ),
-      );
+      return unetGraphs(checkpoint, info, variant);
   }
+}
+
+const STEP_KINDS: readonly UNetStepKind[] = [
+  "unet",
+  "unet_deepcache_full",
+  "unet_deepcache_shallow",
+];
+
+/** The UNet for speech alone, and for silence beside it; for GPUs in groups of steps as well. */
+function unetGraphs(
+  { unet, unetConfig }: ModelCheckpoint,
+  { resolution, audioTokens }: ModelInfo,
+  variant: GraphVariant,
+): NamedGraph[] {
+  const lengths = hasStepGroups(variant.profile) ? GROUP_LENGTHS : [];
+  return [false, true].flatMap((guided) => {
+    const options = { ...variant, guided, resolution, audioTokens };
+    const graphs = [
+      ...STEP_KINDS.map((kind) => buildUNet(unetConfig.model, unet, { ...options, kind })),
+      ...lengths.map((steps) => buildUNetGroup(unetConfig.model, unet, { ...options, steps })),
+    ];
+    // A graph is named after its kind.
+    return graphs.map((graph) => ({ graph, fileName: `${graph.name}.onnx` }));
+  });
 }
 
 function named(kind: GraphKind, graph: NamedGraph["graph"]): NamedGraph {

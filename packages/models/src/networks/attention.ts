@@ -15,6 +15,8 @@ export interface AudioTokens {
   readonly value: Value;
   readonly tokens: number;
   readonly width: number;
+  /** Keys and values that the graph has computed already, by their layer's path. */
+  readonly projections: Map<string, readonly [key: Value, value: Value]>;
 }
 
 export interface TransformerSettings {
@@ -24,6 +26,11 @@ export interface TransformerSettings {
   readonly linearProjection: boolean;
   /** What the cross-attention reads; without it there is none. */
   readonly audio?: AudioTokens;
+  /**
+   * In a network that answers for silence and for speech: parts the two, where they are still one,
+   * once the first cross-attention has told them apart.
+   */
+  readonly fork?: () => void;
 }
 
 export interface AttentionLayer {
@@ -33,7 +40,7 @@ export interface AttentionLayer {
   readonly headWidth: number;
   readonly keyCount: number | undefined;
   /** What keys and values are made of; the queries' own source if not given. */
-  readonly context?: { readonly value: Value; readonly width: number };
+  readonly context?: Pick<AudioTokens, "value" | "width" | "projections">;
   /** Whether queries, keys and values have a bias; they have none if not given. */
   readonly bias?: boolean;
   readonly residual: Value;
@@ -43,7 +50,6 @@ export interface AttentionLayer {
 export function attentionLayer(net: Network, x: Value, layer: AttentionLayer): Value {
   const { path, width, heads, headWidth, keyCount, residual } = layer;
   const innerWidth = heads * headWidth;
-  const context = layer.context ?? { value: x, width };
   const project = (name: string, from: { value: Value; width: number }): Value =>
     net.linear(from.value, {
       path: `${path}.${name}`,
@@ -52,8 +58,12 @@ export function attentionLayer(net: Network, x: Value, layer: AttentionLayer): V
       bias: layer.bias ?? false,
     });
   const query = project("to_q", { value: x, width });
-  const key = project("to_k", context);
-  const value = project("to_v", context);
+  const context = layer.context ?? { value: x, width };
+  const [key, value] = layer.context?.projections.get(path) ?? [
+    project("to_k", context),
+    project("to_v", context),
+  ];
+  layer.context?.projections.set(path, [key, value]);
   const mixed = net.emit.attention(net, { query, key, value, heads, headWidth, keyCount });
   return net.emit.linearWithResidual(
     net,
@@ -96,6 +106,7 @@ export function transformer3D(
   return net.module(path, () => {
     const { heads, groups, linearProjection } = settings;
     const { channels } = x;
+    const before = net.branches;
     const headWidth = Math.floor(channels / heads);
     const width = heads * headWidth;
     if (linearProjection && width !== channels) {
@@ -129,7 +140,7 @@ export function transformer3D(
       settings,
     );
     const layer = { path: `${path}.proj_out`, ...projection(channels, width) };
-    return projectOut(net, x, hidden, layer);
+    return projectOut(net, before === net.branches ? x : net.twice(x), hidden, layer);
   });
 }
 
@@ -154,31 +165,52 @@ interface TransformerBlock {
 function transformerBlock(
   net: Network,
   tokens: Value,
-  { path, width, headWidth, pixels }: TransformerBlock,
-  { heads, audio }: TransformerSettings,
+  block: TransformerBlock,
+  settings: TransformerSettings,
 ): Value {
+  const { path, width, headWidth, pixels } = block;
   return net.module(path, () => {
     const norm = (name: string, x: Value): Value =>
       net.normalize(x, { path: `${path}.${name}`, width });
-    let hidden = attentionLayer(net, norm("norm1", tokens), {
+    const attended = attentionLayer(net, norm("norm1", tokens), {
       path: `${path}.attn1`,
       width,
-      heads,
+      heads: settings.heads,
       headWidth,
       keyCount: pixels,
       residual: tokens,
     });
-    if (audio !== undefined) {
-      hidden = attentionLayer(net, norm("norm2", hidden), {
-        path: `${path}.attn2`,
-        width,
-        heads,
-        headWidth,
-        keyCount: audio.tokens,
-        context: audio,
-        residual: hidden,
-      });
-    }
+    const hidden = crossAttention(net, attended, block, settings);
     return feedForward(net, norm("norm3", hidden), { path: `${path}.ff`, width, residual: hidden });
   });
+}
+
+/**
+ * Attention to the audio, added to `hidden`. Of silence, audio features of zeros, keys and values
+ * are zeros too: they have no bias, and what is left of the layer is its output's bias.
+ */
+function crossAttention(
+  net: Network,
+  hidden: Value,
+  { path, width, headWidth, pixels }: TransformerBlock,
+  { heads, audio, fork }: TransformerSettings,
+): Value {
+  if (audio === undefined) return hidden;
+  const attend = (tokens: Value): Value =>
+    attentionLayer(net, net.normalize(tokens, { path: `${path}.norm2`, width }), {
+      path: `${path}.attn2`,
+      width,
+      heads,
+      headWidth,
+      keyCount: audio.tokens,
+      context: audio,
+      residual: tokens,
+    });
+  if (fork === undefined) return attend(hidden);
+  const dims = [pixels, width] as const;
+  const [silent, spoken] = net.part(hidden, dims);
+  const answer = attend(spoken);
+  fork();
+  const bias = net.weights.tensor(`${path}.attn2.to_out.0.bias`, [width]);
+  return net.join(net.add(silent, bias), answer, dims);
 }

@@ -11,7 +11,7 @@ export interface TimestepOptions {
 
 const MAX_PERIOD = 10_000;
 
-/** The sinusoid of a timestep, `[1]` float32 to `[1, width]` float32. */
+/** The sinusoids of timesteps, `[steps]` float32 to `[steps, width]` float32. */
 export function timesteps(net: Network, timestep: Value, options: TimestepOptions): Value {
   const { width, flipSinToCos, freqShift } = options;
   const half = Math.floor(width / 2);
@@ -20,15 +20,16 @@ export function timesteps(net: Network, timestep: Value, options: TimestepOption
     Math.exp(Math.fround(Math.fround(step * index) / (half - freqShift))),
   );
   const table = net.graph.constant("float32", [1, half], frequencies);
-  const angles = net.mul(net.reshape(timestep, [1, 1]), table);
+  const angles = net.mul(net.reshape(timestep, [-1, 1]), table);
   const sine = net.graph.op("Sin", [angles]);
   const cosine = net.graph.op("Cos", [angles]);
   const parts = flipSinToCos ? [cosine, sine] : [sine, cosine];
-  if (width % 2 === 1) parts.push(net.graph.constant("float32", [1, 1], new Float32Array(1)));
+  if (width % 2 === 1)
+    parts.push(net.mul(net.reshape(timestep, [-1, 1]), net.scalar(0, "float32")));
   return net.graph.op("Concat", parts, { attributes: { axis: 1 } });
 }
 
-/** The time embedding `[1, outWidth]` of a sinusoid. */
+/** The time embeddings `[steps, outWidth]` of sinusoids. */
 export function timestepEmbedding(
   net: Network,
   sinusoid: Value,

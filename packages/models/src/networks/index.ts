@@ -1,4 +1,5 @@
 export type { BuildOptions } from "./build-options.ts";
-export { buildUNet, expectedUNetTensors, type UNetKind, type UNetOptions } from "./unet.ts";
+export { buildUNet, expectedUNetTensors, type UNetOptions, type UNetStepKind } from "./unet.ts";
+export { buildUNetGroup, type UNetGroupOptions } from "./unet-group.ts";
 export { buildVaeDecoder, buildVaeEncoder, expectedVaeTensors, type VaeOptions } from "./vae.ts";
 export { buildWhisperEncoder, expectedWhisperTensors } from "./whisper.ts";

@@ -22,7 +22,7 @@ const CONTRIB_DOMAIN = "com.microsoft";
 
 /**
  * Dimensions of a reshape. `frames` is the frame count, static or symbolic; the others stand for
- * what is left, and name it.
+ * what is left, and name it: where silence and speech lie side by side, with `guided_` before it.
  */
 export type ReshapeDimension = number | "frames" | "images" | "batch" | `batch*${number}`;
 
@@ -45,6 +45,8 @@ export class Network {
   readonly expandFused: boolean;
   /** Frame count: a number, or an int64 value of shape [1]. */
   frames: number | Value = 1;
+  /** What the batch holds: 2 from where silence and speech part, silence first. */
+  branches: 1 | 2 = 1;
   readonly #shapes: Map<string, Value> = new Map();
 
   constructor(options: NetworkOptions) {
@@ -84,6 +86,28 @@ export class Network {
     const attributes = { axis: this.emit.layout.channelAxis };
     const value = this.graph.op("Concat", [a.value, b.value], { attributes });
     return { ...a, value, channels: a.channels + b.channels };
+  }
+
+  /** The same for silence and for speech. */
+  twice(x: FeatureMap): FeatureMap {
+    const value = this.graph.op("Concat", [x.value, x.value], { attributes: { axis: 0 } });
+    this.graph.shapes.set(value, ["guided_images", ...this.emit.layout.imageDims(x)]);
+    return { ...x, value };
+  }
+
+  /** Tokens `[images, ...]` of silence and of speech: the same ones as long as they have not parted. */
+  part(tokens: Value, dims: readonly [number, number]): readonly [silent: Value, spoken: Value] {
+    if (this.branches === 1) return [tokens, tokens];
+    const parts = this.halves(tokens, 0);
+    for (const part of parts) this.graph.shapes.set(part, ["images", ...dims]);
+    return parts;
+  }
+
+  /** Puts tokens of silence before those of speech. */
+  join(silent: Value, spoken: Value, dims: readonly [number, number]): Value {
+    const value = this.graph.op("Concat", [silent, spoken], { attributes: { axis: 0 } });
+    this.graph.shapes.set(value, ["guided_images", ...dims]);
+    return value;
   }
 
   /** The rows and columns up to a size; nearest-neighbour sampling to an odd size leaves out the last. */
@@ -129,11 +153,9 @@ export class Network {
     const result = this.graph.op("Reshape", [value, this.#shape(dims)]);
     const isNamed = dims.some((dim) => typeof dim === "string");
     if (isNamed && !dims.includes(-1) && !dims.includes(0)) {
-      const { frames } = this;
-      const known = typeof frames === "number" ? frames : "frames";
       this.graph.shapes.set(
         result,
-        dims.map((dim) => (dim === "frames" ? known : dim)),
+        dims.map((dim) => this.#dimension(dim)),
       );
     }
     return result;
@@ -175,6 +197,12 @@ export class Network {
     attributes: Readonly<Record<string, number | { readonly float: number } | readonly number[]>>,
   ): Value {
     return this.graph.op(type, inputs, { domain: CONTRIB_DOMAIN, attributes });
+  }
+
+  #dimension(dim: ReshapeDimension): number | string {
+    if (typeof dim === "number") return dim;
+    if (dim === "frames") return typeof this.frames === "number" ? this.frames : dim;
+    return this.branches === 1 ? dim : `guided_${dim}`;
   }
 
   #shape(dims: readonly ReshapeDimension[]): Value {

@@ -37,12 +37,6 @@ export function resnetBlock(
     const norm = { groups, epsilon, acrossFrames };
     const first = net.groupNorm(input, { path: `${path}.norm1`, ...norm, activation: "silu" });
     const second = timedConvolution(net, first, { path, outChannels }, settings);
-    const hidden = net.convolution(second, {
-      path: `${path}.conv2`,
-      inChannels: outChannels,
-      outChannels,
-      kernel: 3,
-    });
     const shortcut =
       inChannels === outChannels
         ? input
@@ -52,7 +46,13 @@ export function resnetBlock(
             outChannels,
             kernel: 1,
           });
-    const output = net.sum(shortcut, hidden);
+    const layer = {
+      path: `${path}.conv2`,
+      inChannels: outChannels,
+      outChannels,
+      kernel: 3,
+    } as const;
+    const output = net.emit.convolutionWithResidual(net, second, layer, shortcut);
     if (outputScale === 1) return output;
     return { ...output, value: net.mul(output.value, net.scalar(1 / outputScale)) };
   });
@@ -74,7 +74,7 @@ function timedConvolution(
   } as const;
   const norm = { path: `${path}.norm2`, groups, epsilon, acrossFrames };
   if (time === undefined) {
-    return net.groupNorm(net.convolution(x, convolution), { ...norm, activation: "silu" });
+    return net.emit.convolutionNorm(net, x, convolution, { ...norm, activation: "silu" });
   }
   const scaleShift = settings.timeScaleShift === "scale_shift";
   const width = scaleShift ? 2 * outChannels : outChannels;
@@ -85,8 +85,8 @@ function timedConvolution(
     bias: true,
   });
   if (!scaleShift) {
-    const hidden = net.convolution(x, { ...convolution, addend: projected });
-    return net.groupNorm(hidden, { ...norm, activation: "silu" });
+    const timed = { ...convolution, addend: projected };
+    return net.emit.convolutionNorm(net, x, timed, { ...norm, activation: "silu" });
   }
   // The official class has this layer, and does not use it for embeddings without frames.
   const unused = `${path}.double_len_linear`;

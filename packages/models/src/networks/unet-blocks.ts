@@ -46,32 +46,31 @@ function attend(net: Network, x: FeatureMap, block: UNetBlock, index: number): F
     : motionModule(net, attended, `${path}.motion_modules.${index}`, motion);
 }
 
-/** A down block. @returns its output last, and before it every output that an up block takes up. */
+/** A down block. Every output that an up block takes up is added to `skips`, its own output last. */
 export function downBlock(
   net: Network,
   x: FeatureMap,
   block: UNetBlock,
-  downsample: boolean,
-): readonly FeatureMap[] {
+  options: { readonly skips: FeatureMap[]; readonly downsample: boolean },
+): FeatureMap {
   const { path, outChannels, layers } = block;
-  const outputs: FeatureMap[] = [];
-  net.module(path, () => {
+  const { skips } = options;
+  return net.module(path, () => {
     let hidden = x;
     for (let index = 0; index < layers; index++) {
       hidden = unetLayer(net, hidden, block, index);
-      outputs.push(hidden);
+      skips.push(hidden);
     }
-    if (!downsample) return hidden;
+    if (!options.downsample) return hidden;
     const layer = { inChannels: outChannels, outChannels, kernel: 3, stride: 2 } as const;
     hidden = net.convolution(hidden, {
       path: `${path}.downsamplers.0.conv`,
       ...layer,
       pads: [1, 1, 1, 1],
     });
-    outputs.push(hidden);
+    skips.push(hidden);
     return hidden;
   });
-  return outputs;
 }
 
 export function midBlock(net: Network, x: FeatureMap, block: UNetBlock): FeatureMap {

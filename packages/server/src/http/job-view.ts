@@ -1,4 +1,5 @@
 /** Jobs as clients see them. */
+import { QUALITIES, type Quality, type SchedulerName, SCHEDULERS } from "@ls/core";
 import { z } from "zod";
 import type { JobRequest } from "../jobs/job-request.ts";
 import type { JobRecord, JobStatus } from "../jobs/job.ts";
@@ -9,6 +10,8 @@ interface JobInputs {
   readonly parameters: {
     readonly guidance_scale: number;
     readonly inference_steps: number;
+    readonly quality?: Quality | undefined;
+    readonly scheduler?: SchedulerName | undefined;
     readonly seed?: number | undefined;
   };
 }
@@ -67,6 +70,8 @@ const urls = z.object({ video_in: z.string(), audio_in: z.string(), out: z.strin
 const parameters = z.object({
   guidance_scale: z.number(),
   inference_steps: z.int(),
+  quality: z.enum(QUALITIES).optional(),
+  scheduler: z.enum(SCHEDULERS).optional(),
   seed: z.int().optional(),
 });
 
@@ -202,9 +207,16 @@ export function summarizeJob(job: JobRecord): Omit<JobView, "_links" | "urls" | 
 }
 
 function inputsOf(request: JobRequest): JobInputs {
-  const { video_in, audio_in, out, guidance_scale, inference_steps, seed } = request;
+  const { video_in, audio_in, out, guidance_scale, inference_steps, quality, scheduler, seed } =
+    request;
   return {
     urls: { video_in, audio_in, out },
-    parameters: { guidance_scale, inference_steps, ...(seed !== undefined && { seed }) },
+    parameters: {
+      guidance_scale,
+      inference_steps,
+      ...(quality !== undefined && { quality }),
+      ...(scheduler !== undefined && { scheduler }),
+      ...(seed !== undefined && { seed }),
+    },
   };
 }

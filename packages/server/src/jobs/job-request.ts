@@ -1,4 +1,5 @@
 /** What a client asks for: the one schema of HTTP, command line and types. Wire names are the contract's. */
+import { QUALITIES, QUALITY_PRESETS, type Quality, type SchedulerName, SCHEDULERS } from "@ls/core";
 import { z } from "zod";
 
 /** A request with its defaults filled in. */
@@ -13,6 +14,13 @@ export interface JobRequest {
   readonly guidance_scale: number;
   /** Denoising steps, 1 to 50. Default 20. */
   readonly inference_steps: number;
+  /**
+   * A preset of work against likeness to the official result; it brings its own steps and guidance
+   * where the request names none. Default `exact`.
+   */
+  readonly quality?: Quality | undefined;
+  /** Sampler, in place of the preset's. */
+  readonly scheduler?: SchedulerName | undefined;
   /** Seed of the noise, 0 to 2^32 - 1. Default 1247. */
   readonly seed?: number | undefined;
   /**
@@ -35,8 +43,7 @@ const MAX_DEADLINE_SECONDS = 7 * 24 * 3600;
 const url = z.string().min(1).max(MAX_URL_LENGTH);
 const fraction = z.number().min(0).max(1);
 
-/** Body of `POST /jobs`. Unknown fields are refused, so that a misspelt one is noticed. */
-export const jobRequestSchema: z.ZodType<JobRequest> = z
+const fieldsSchema = z
   .strictObject({
     video_in: url.describe("Video with a face: an http(s), gs, s3 or file URL, or upload:ID."),
     audio_in: url.describe("Speech: sound, or a video whose sound is used; URL as for video_in."),
@@ -50,6 +57,13 @@ export const jobRequestSchema: z.ZodType<JobRequest> = z
       .default(2)
       .describe("How strongly the speech moves the mouth."),
     inference_steps: z.int().min(1).max(50).default(20).describe("Denoising steps."),
+    quality: z
+      .enum(QUALITIES)
+      .optional()
+      .describe(
+        "Work against likeness to the official result; brings its own steps and guidance where none are given. Default: exact.",
+      ),
+    scheduler: z.enum(SCHEDULERS).optional().describe("Sampler, in place of the preset's."),
     seed: z
       .int()
       .min(0)
@@ -79,3 +93,19 @@ export const jobRequestSchema: z.ZodType<JobRequest> = z
       .describe("http(s) URL that is told of the end, signed after Standard Webhooks."),
   })
   .meta({ id: "JobRequest" });
+
+/** Body of `POST /jobs`. Unknown fields are refused, so that a misspelt one is noticed. */
+export const jobRequestSchema: z.ZodType<JobRequest> = z.preprocess(withPreset, fieldsSchema);
+
+/** The preset's steps and guidance where the body names none: its own defaults would hide them. */
+function withPreset(body: unknown): unknown {
+  if (typeof body !== "object" || body === null || !("quality" in body)) return body;
+  const quality = QUALITIES.find((name) => name === body.quality);
+  if (quality === undefined || quality === "exact") return body;
+  const { inferenceSteps, guidanceScale } = QUALITY_PRESETS[quality];
+  return {
+    ...(inferenceSteps === undefined ? {} : { inference_steps: inferenceSteps }),
+    ...(guidanceScale === undefined ? {} : { guidance_scale: guidanceScale }),
+    ...body,
+  };
+}

@@ -170,6 +170,8 @@ export class JobAttempt {
         segmentsFolder: folder.segments,
         inferenceSteps: request.inference_steps,
         guidanceScale: request.guidance_scale,
+        ...(request.quality === undefined ? {} : { quality: request.quality }),
+        ...(request.scheduler === undefined ? {} : { scheduler: request.scheduler }),
         seed,
         ...(request.face_at === undefined ? {} : { faceAt: request.face_at }),
       },
@@ -211,6 +213,8 @@ export class JobAttempt {
       settings: {
         inference_steps: request.inference_steps,
         guidance_scale: request.guidance_scale,
+        ...(request.quality && { quality: request.quality }),
+        ...(request.scheduler && { scheduler: request.scheduler }),
         seed,
         ...(request.face_at && { face_at_x: request.face_at.x, face_at_y: request.face_at.y }),
       },

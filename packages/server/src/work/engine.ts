@@ -3,7 +3,7 @@
  * the URL of a module whose `createEngine` is an {@link EngineFactory}, and imports that in the
  * worker, so that a crash of native code costs one attempt and not the server.
  */
-import type { LipSyncEvent } from "@ls/core";
+import type { LipSyncEvent, Quality, SchedulerName } from "@ls/core";
 
 export interface EngineRequest {
   readonly videoPath: string;
@@ -14,6 +14,9 @@ export interface EngineRequest {
   readonly segmentsFolder: string;
   readonly inferenceSteps: number;
   readonly guidanceScale: number;
+  /** A preset for what is not given here. */
+  readonly quality?: Quality;
+  readonly scheduler?: SchedulerName;
   readonly seed: number;
   /** Relative position, from (0, 0) left top to (1, 1). */
   readonly faceAt?: { readonly x: number; readonly y: number };

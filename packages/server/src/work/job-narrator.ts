@@ -1,5 +1,5 @@
 /** Turns what an engine reports into lines that people read in a job's log. */
-import type { LipSyncEvent } from "@ls/core";
+import { describePlan, type LipSyncEvent } from "@ls/core";
 
 export class JobNarrator {
   readonly #say: (line: string) => void;
@@ -10,6 +10,7 @@ export class JobNarrator {
   }
 
   follow(event: LipSyncEvent): void {
+    if (event.type === "plan") this.#say(describePlan(event.plan));
     if (event.type === "chunk" && event.restored === undefined) this.#tellContinued();
     if (event.type === "step" && event.step === event.steps) {
       if (event.restored === true) this.#restored = event.chunk + 1;

@@ -1,5 +1,5 @@
 /** One run in a worker process, seen from the server: its events, its end, and ending it. */
-import { LatentSyncError, type LipSyncEvent, type LipSyncResult } from "@ls/core";
+import { LatentSyncError, type LipSyncEvent, type LipSyncResult, type StepEvent } from "@ls/core";
 import { messageOf, unpackError, type WorkerReport } from "./messages.ts";
 import type { ChildExit, WorkerChild } from "./worker-child.ts";
 
@@ -25,7 +25,8 @@ export class WorkerRun {
   readonly #ended = Promise.withResolvers<LipSyncResult>();
   readonly #abort = (): void => this.#callOff();
   #result: LipSyncResult | undefined;
-  #lastStepAt: number | undefined;
+  /** When the last step of each chunk was done: several may be denoised in turns. */
+  readonly #lastStepAt = new Map<number, number>();
   #stepMs: number | undefined;
   #silence: NodeJS.Timeout | undefined;
   #grace: NodeJS.Timeout | undefined;
@@ -63,7 +64,7 @@ export class WorkerRun {
     if (report.type === "ended") return this.#end(report);
     this.#listen();
     const { event } = report;
-    if (event.type === "step" && event.restored === undefined) this.#noteStep();
+    if (event.type === "step" && event.restored === undefined) this.#noteStep(event);
     if (event.type === "done") this.#result = event.result;
     this.#options.onEvent(event);
   }
@@ -85,10 +86,12 @@ export class WorkerRun {
     }, silenceMs);
   }
 
-  #noteStep(): void {
+  #noteStep({ chunk, step, steps }: StepEvent): void {
     const now = performance.now();
-    if (this.#lastStepAt !== undefined) this.#stepMs = now - this.#lastStepAt;
-    this.#lastStepAt = now;
+    const last = this.#lastStepAt.get(chunk);
+    if (last !== undefined) this.#stepMs = now - last;
+    if (step < steps) this.#lastStepAt.set(chunk, now);
+    else this.#lastStepAt.delete(chunk);
     // The step during which the abort came is over: nothing long may follow.
     if (this.#options.signal.aborted) this.#killAfter(STEP_GRACE_MS);
   }

@@ -8,7 +8,9 @@ import {
   type Face,
   type FaceDetector,
   LatentSyncError,
+  type Picture,
   type RgbImage,
+  rgbOf,
   type Runtime,
   type Session,
 } from "@ls/core";
@@ -82,7 +84,7 @@ class InsightFaceDetector implements FaceDetector {
   }
 
   async detect(
-    image: RgbImage,
+    picture: Picture | RgbImage,
     _frameIndex: number,
     options: { readonly signal?: AbortSignal } = {},
   ): Promise<readonly Face[]> {
@@ -91,6 +93,7 @@ class InsightFaceDetector implements FaceDetector {
     if (this.#disposal !== undefined) {
       throw new LatentSyncError("disposed", "The InsightFace face detector was disposed.");
     }
+    const image = await rgbOf(picture);
     checkRgbImage(image);
     const detections = await detectScrfd(detector, image, options);
     const faces: Face[] = [];

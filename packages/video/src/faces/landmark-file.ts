@@ -5,6 +5,7 @@ import {
   type Face,
   type FaceDetector,
   LatentSyncError,
+  type Picture,
   type Point,
   type Rectangle,
   type RgbImage,
@@ -49,7 +50,7 @@ class LandmarkFileDetector implements FaceDetector {
   }
 
   async detect(
-    image: RgbImage,
+    picture: Picture | RgbImage,
     frameIndex: number,
     options: { readonly signal?: AbortSignal } = {},
   ): Promise<readonly Face[]> {
@@ -57,7 +58,7 @@ class LandmarkFileDetector implements FaceDetector {
     if (this.#disposed) {
       throw new LatentSyncError("disposed", `The landmark file ${this.#path} was closed.`);
     }
-    checkRgbImage(image);
+    if ("data" in picture) checkRgbImage(picture);
     const points = this.#frames[frameIndex];
     if (points === undefined) throw this.#outOfRange(frameIndex);
     return points === null ? [] : [{ box: boxAround(points), score: 1, points }];

@@ -1,6 +1,7 @@
 /** What the MediaPipe detector and its worker thread say to each other. */
-import type { Face, LatentSyncErrorCode, RgbImage } from "@ls/core";
+import type { Face, LatentSyncErrorCode, Rectangle } from "@ls/core";
 import type { FaceFinderOptions } from "./face-finder.ts";
+import type { FramePart } from "./image-sampling.ts";
 import type { Mouth } from "./mouth.ts";
 import type { TensorFlowBackend } from "./tensorflow.ts";
 
@@ -17,8 +18,8 @@ export interface MediaPipeWorkerData {
 }
 
 export interface DetectRequest {
-  /** Its buffer is transferred. */
-  readonly image: RgbImage & { readonly data: Uint8Array<ArrayBuffer> };
+  /** The frame, or of the frame that follows what the reply before asked for. Its buffer is moved. */
+  readonly part: FramePart & { readonly data: Uint8Array<ArrayBuffer> };
   readonly frameIndex: number;
 }
 
@@ -35,8 +36,11 @@ export type MediaPipeReply =
   | { readonly kind: "ready"; readonly backend: string }
   | {
       readonly kind: "faces";
-      readonly faces: readonly MediaPipeFace[];
-      /** The request's pixels, moved back so that the next request can use their memory. */
+      /** `undefined`: a face is lost, the whole frame is needed. */
+      readonly faces: readonly MediaPipeFace[] | undefined;
+      /** The part of the next frame that shows the faces; `undefined` if all of it is needed. */
+      readonly nextRegion: Rectangle | undefined;
+      /** The request's memory, moved back so that the next request can use it. */
       readonly pixels: ArrayBuffer;
     }
   | MediaPipeFailure;

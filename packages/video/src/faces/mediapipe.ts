@@ -1,6 +1,13 @@
 /** The default face detector: MediaPipe's BlazeFace and FaceMesh in a worker thread. */
 import { Worker } from "node:worker_threads";
-import { type FaceDetector, LatentSyncError, type RgbImage } from "@ls/core";
+import {
+  type FaceDetector,
+  LatentSyncError,
+  type Picture,
+  type Rectangle,
+  type RgbImage,
+  rgbOf,
+} from "@ls/core";
 import { type FaceLimits, filterFaces, OFFICIAL_FACE_LIMITS } from "./filter-faces.ts";
 import type {
   DetectRequest,
@@ -85,16 +92,16 @@ class WorkerDetector implements MediaPipeDetector {
   }
 
   async detect(
-    image: RgbImage,
+    picture: Picture | RgbImage,
     frameIndex: number,
     options: { readonly signal?: AbortSignal } = {},
   ): Promise<readonly MediaPipeFace[]> {
     const { signal } = options;
     signal?.throwIfAborted();
-    checkRgbImage(image);
+    if ("data" in picture) checkRgbImage(picture);
     const turn = this.#queue.then(() => {
       signal?.throwIfAborted();
-      return this.#worker.detect(image, frameIndex);
+      return this.#worker.detect(picture, frameIndex);
     });
     this.#queue = turn.catch(() => undefined);
     return filterFaces(await orAborted(turn, signal), this.#limits);
@@ -105,13 +112,21 @@ class WorkerDetector implements MediaPipeDetector {
   }
 }
 
+interface FrameShape {
+  readonly index: number;
+  readonly width: number;
+  readonly height: number;
+}
+
 /** One request at a time to the worker thread, which keeps the process alive only while it works. */
 class FaceWorker implements AsyncDisposable {
   readonly ready: Promise<Extract<MediaPipeReply, { kind: "ready" }>>;
   readonly #worker: Worker;
   #waiting: PromiseWithResolvers<MediaPipeReply> | undefined;
-  /** Pixels that came back: fresh ones for every frame of 1080p are 6 MB to collect. */
+  /** Memory that came back: fresh memory for every frame of 1080p is 6 MB to collect. */
   #spare: ArrayBuffer | undefined;
+  /** What the worker needs of the frame that follows the last one. */
+  #next: { readonly frame: FrameShape; readonly region: Rectangle } | undefined;
   #ended: LatentSyncError | undefined;
 
   constructor(data: MediaPipeWorkerData) {
@@ -126,23 +141,45 @@ class FaceWorker implements AsyncDisposable {
     this.ready.catch(() => undefined);
   }
 
-  async detect(image: RgbImage, frameIndex: number): Promise<readonly MediaPipeFace[]> {
-    const copy = this.#copyOf(image.data);
-    const { width, height } = image;
-    const request: DetectRequest = { image: { width, height, data: copy }, frameIndex };
+  async detect(picture: Picture | RgbImage, index: number): Promise<readonly MediaPipeFace[]> {
+    const { width, height } = picture;
+    const frame: FrameShape = { index, width, height };
+    const region = this.#regionOf(frame);
+    const followed = region === undefined ? undefined : await this.#ask(picture, frame, region);
+    if (followed !== undefined) return followed;
+    return (await this.#ask(picture, frame, { x: 0, y: 0, width, height })) ?? [];
+  }
+
+  #regionOf({ index, width, height }: FrameShape): Rectangle | undefined {
+    if (this.#next === undefined) return undefined;
+    const { frame, region } = this.#next;
+    const isNext = frame.index + 1 === index && frame.width === width && frame.height === height;
+    return isNext ? region : undefined;
+  }
+
+  /** The faces in a part of the picture; `undefined` if the worker needs the whole of it. */
+  async #ask(
+    picture: Picture | RgbImage,
+    frame: FrameShape,
+    region: Rectangle,
+  ): Promise<readonly MediaPipeFace[] | undefined> {
+    const data = this.#copyOf((await rgbOf(picture, region)).data);
+    const part = { ...region, data, frameWidth: frame.width, frameHeight: frame.height };
+    const request: DetectRequest = { part, frameIndex: frame.index };
     const reply = this.#reply("faces");
-    if (this.#ended === undefined) this.#worker.postMessage(request, [copy.buffer]);
-    const { faces, pixels } = await reply;
+    if (this.#ended === undefined) this.#worker.postMessage(request, [data.buffer]);
+    const { faces, nextRegion, pixels } = await reply;
     this.#spare = pixels;
+    this.#next = nextRegion === undefined ? undefined : { frame, region: nextRegion };
     return faces;
   }
 
-  /** A copy to move to the worker, in the memory of the one before where that fits. */
+  /** A copy to move to the worker, in the memory of the one before where that is large enough. */
   #copyOf(data: Uint8Array): Uint8Array<ArrayBuffer> {
-    const spare = this.#spare?.byteLength === data.length ? this.#spare : undefined;
+    const spare = this.#spare;
     this.#spare = undefined;
-    if (spare === undefined) return new Uint8Array(data);
-    const copy = new Uint8Array(spare);
+    if (spare === undefined || spare.byteLength < data.length) return new Uint8Array(data);
+    const copy = new Uint8Array(spare, 0, data.length);
     copy.set(data);
     return copy;
   }

@@ -32,16 +32,19 @@ async function serve(): Promise<void> {
     const { backend, modelFolder, finder } = workerData as MediaPipeWorkerData;
     const tensorflow = await loadTensorFlow(backend);
     const faces = await FaceFinder.load(tensorflow, modelFolder ?? packagedModelFolder(), finder);
-    port.on("message", ({ image, frameIndex }: DetectRequest) => {
+    port.on("message", ({ part, frameIndex }: DetectRequest) => {
       try {
-        const found = faces.find(image, frameIndex).map(({ box, score, points, landmarks }) => ({
+        const isWhole = part.width === part.frameWidth && part.height === part.frameHeight;
+        const found = isWhole ? faces.find(part, frameIndex) : faces.follow(part, frameIndex);
+        const measured = found?.map(({ box, score, points, landmarks }) => ({
           box,
           score,
           points,
           mouth: mouthOf(landmarks),
         }));
-        const pixels = image.data.buffer;
-        reply({ kind: "faces", faces: found, pixels }, [pixels]);
+        const { nextRegion } = faces;
+        const pixels = part.data.buffer;
+        reply({ kind: "faces", faces: measured, nextRegion, pixels }, [pixels]);
       } catch (error) {
         reply(describeFailure(error));
       }

@@ -3,7 +3,6 @@ import { randomUUID } from "node:crypto";
 import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { LatentSyncError, type RgbImage } from "@ls/core";
-import sharp from "sharp";
 import { fileError } from "./ffmpeg-error.ts";
 
 /** Images larger than this are refused before they are decoded. */
@@ -17,6 +16,7 @@ export async function readImage(path: string): Promise<RgbImage> {
   const bytes = await readFile(path).catch((error: unknown) => {
     throw fileError(error, `Cannot read ${path}`);
   });
+  const { default: sharp } = await import("sharp");
   try {
     const { data, info } = await sharp(bytes, { limitInputPixels: MAX_IMAGE_PIXELS })
       .autoOrient()
@@ -45,8 +45,9 @@ export async function writePng(path: string, image: RgbImage): Promise<void> {
       `An image of ${width}x${height} needs ${width * height * 3} bytes, but has ${data.length}.`,
     );
   }
+  const { default: sharp } = await import("sharp");
   const png = await sharp(data, { raw: { width, height, channels: 3 } })
-    .png({ compressionLevel: 2 })
+    .png({ compressionLevel: 1 })
     .toBuffer();
   const target = resolve(path);
   const temporary = join(dirname(target), `.${basename(target)}-${randomUUID()}`);

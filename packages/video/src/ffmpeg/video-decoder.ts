@@ -14,9 +14,7 @@ import {
   AVSEEK_FLAG_BACKWARD,
 } from "node-av/constants";
 import {
-  Codec,
   CodecContext,
-  Dictionary,
   Frame,
   Packet,
   type Stream,
@@ -28,6 +26,7 @@ import {
 import { type ColourEncoding, colourEncoding } from "./colour.ts";
 import { checkResult, ffmpegError } from "./ffmpeg-error.ts";
 import type { DecodedTime } from "./frame-timeline.ts";
+import { type HardwareDevice, HardwareFailure, isDamaged, type VideoHardware } from "./hardware.ts";
 import { MediaInput } from "./media-input.ts";
 import {
   allocateFrame,
@@ -36,14 +35,12 @@ import {
   referenceFrame,
   tagEncoding,
 } from "./native-frame.ts";
+import { DAMAGED_HINT, MAX_PIXELS, openCodec } from "./open-codec.ts";
 import { OrientationGraph, orientationFilters } from "./orientation.ts";
 import { nearestKnownFormat } from "./pixel-layout.ts";
 
-/** Pictures larger than this are refused before anything is allocated for them. */
-const MAX_PIXELS = 8192 * 8192;
 const MAX_SIDE = 32_768;
 const MICROSECONDS = { num: 1, den: 1_000_000 } as const;
-const DAMAGED_HINT = "Check that the file plays to its end; re-encode or download it again.";
 
 export interface DecodedFrame extends DecodedTime {
   /** Upright picture; whoever takes the frame frees it. */
@@ -54,6 +51,8 @@ export interface DecodedFrame extends DecodedTime {
 export interface VideoDecoderOptions {
   /** Decoder threads; 0 = one per core. */
   readonly threads: number;
+  /** Default: software. */
+  readonly hardware?: VideoHardware | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -76,6 +75,7 @@ export class VideoDecoder implements AsyncDisposable {
   readonly stream: Stream;
   readonly #input: MediaInput;
   readonly #codec: CodecContext;
+  readonly #device: HardwareDevice | undefined;
   readonly #packet: Packet;
   readonly #frame: Frame;
   #graph: OrientationGraph | undefined;
@@ -87,17 +87,24 @@ export class VideoDecoder implements AsyncDisposable {
   #packetCount = 0;
   #decodedCount = 0;
 
-  private constructor(input: MediaInput, stream: Stream, codec: CodecContext) {
+  private constructor(
+    input: MediaInput,
+    stream: Stream,
+    codec: CodecContext,
+    device: HardwareDevice | undefined,
+  ) {
     this.path = input.path;
     this.stream = stream;
     this.#input = input;
     this.#codec = codec;
+    this.#device = device;
     this.#packet = new Packet();
     this.#packet.alloc();
     this.#frame = new Frame();
     this.#frame.alloc();
   }
 
+  /** @throws HardwareFailure if a device does not take the stream; so does {@link next}. */
   static async open(path: string, options: VideoDecoderOptions): Promise<VideoDecoder> {
     const { signal } = options;
     const input = await MediaInput.open(path, {
@@ -105,6 +112,7 @@ export class VideoDecoder implements AsyncDisposable {
       checkStreams: (streams) => streams.forEach((stream) => checkSize(path, stream)),
     });
     const codec = new CodecContext();
+    let device: HardwareDevice | undefined;
     try {
       const stream = input.bestStream(AVMEDIA_TYPE_VIDEO);
       if (!stream || isAttachedPicture(stream)) {
@@ -113,11 +121,13 @@ export class VideoDecoder implements AsyncDisposable {
         });
       }
       checkSize(path, stream);
-      await openCodec(codec, stream, path, options.threads);
+      device = options.hardware?.openFor(stream);
+      await openCodec(codec, { stream, path, threads: options.threads, device });
       input.select(stream);
-      return new VideoDecoder(input, stream, codec);
+      return new VideoDecoder(input, stream, codec, device);
     } catch (error) {
       codec.freeContext();
+      device?.[Symbol.dispose]();
       await input[Symbol.asyncDispose]();
       throw error;
     }
@@ -149,8 +159,11 @@ export class VideoDecoder implements AsyncDisposable {
       const result = await this.#codec.receiveFrame(this.#frame);
       if (result === AVERROR_EOF) return this.#end();
       if (result >= 0) {
+        if (this.#device) await this.#download(this.#device);
         const frame = await this.#take();
         if (frame) return frame;
+      } else if (this.#device && result !== AVERROR_EAGAIN) {
+        throw this.#hardwareFailure(this.#device);
       } else if (this.#draining && result !== AVERROR_EAGAIN) {
         // A damaged picture at the very end: there may be good ones behind it.
         continue;
@@ -194,7 +207,25 @@ export class VideoDecoder implements AsyncDisposable {
     this.#frame.free();
     this.#packet.free();
     this.#codec.freeContext();
+    this.#device?.[Symbol.dispose]();
     await this.#input[Symbol.asyncDispose]();
+  }
+
+  /** Brings the decoded frame from the device to memory. */
+  async #download(device: HardwareDevice): Promise<void> {
+    if (isDamaged(this.#frame)) throw this.#hardwareFailure(device);
+    try {
+      using memory = await device.download(this.#frame);
+      this.#frame.unref();
+      checkResult(this.#frame.ref(memory), "runtime", "FFmpeg lost a frame", "Free some memory.");
+    } catch (cause) {
+      throw this.#hardwareFailure(device, cause);
+    }
+  }
+
+  #hardwareFailure({ name }: HardwareDevice, cause?: unknown): HardwareFailure {
+    const frame = this.#decodedCount;
+    return new HardwareFailure(`${name} failed at frame ${frame} of ${this.path}`, { cause });
   }
 
   /** Reads up to the next keyframe and keeps it as the current packet. */
@@ -227,13 +258,15 @@ export class VideoDecoder implements AsyncDisposable {
     if (packet.streamIndex === this.stream.index) {
       this.#packetCount += 1;
       // A packet that does not decode is skipped, as players do.
-      await this.#codec.sendPacket(packet);
+      const sent = await this.#codec.sendPacket(packet);
+      if (sent < 0 && this.#device) throw this.#hardwareFailure(this.#device);
     }
     packet.unref();
   }
 
   #end(): undefined {
     if (this.#decodedCount > 0) return undefined;
+    if (this.#device) throw this.#hardwareFailure(this.#device);
     throw new LatentSyncError(
       "invalid_media",
       `${this.path} has a video stream (${avGetCodecName(this.stream.codecpar.codecId)}), ` +
@@ -329,26 +362,4 @@ function nameFullRange(frame: Frame): void {
   if (!name.startsWith("yuvj")) return;
   frame.format = avGetPixFmtFromName(name.replace("yuvj", "yuv"));
   frame.colorRange = AVCOL_RANGE_JPEG;
-}
-
-async function openCodec(
-  context: CodecContext,
-  stream: Stream,
-  path: string,
-  threads: number,
-): Promise<void> {
-  const codec = Codec.findDecoder(stream.codecpar.codecId);
-  const name = avGetCodecName(stream.codecpar.codecId) ?? "unknown";
-  if (!codec) {
-    throw new LatentSyncError("unsupported", `${path}: no decoder for its video codec (${name}).`, {
-      hint: "Re-encode the video to H.264.",
-    });
-  }
-  context.allocContext3(codec);
-  const failure = `${path}: its ${name} video cannot be decoded`;
-  checkResult(context.parametersToContext(stream.codecpar), "invalid_media", failure, DAMAGED_HINT);
-  context.pktTimebase = stream.timeBase;
-  context.threadCount = threads;
-  using options = Dictionary.fromObject({ max_pixels: MAX_PIXELS });
-  checkResult(await context.open2(codec, options), "invalid_media", failure, DAMAGED_HINT);
 }

@@ -17,6 +17,12 @@ import {
   type Stream,
 } from "node-av/lib";
 import { checkResult } from "./ffmpeg-error.ts";
+import {
+  createFrameUpload,
+  type FrameUpload,
+  type HardwareEncoderProfile,
+} from "./hardware-encoders.ts";
+import type { HardwareDevice } from "./hardware.ts";
 import type { Muxer } from "./muxer.ts";
 import type { VideoEncoderProfile } from "./output-format.ts";
 
@@ -31,8 +37,24 @@ export interface VideoEncoderOptions {
   readonly framesPerSecond: number;
 }
 
+interface DeviceEncoderOptions {
+  readonly profile: HardwareEncoderProfile;
+  readonly device: HardwareDevice;
+  readonly crf: number;
+  readonly framesPerSecond: number;
+}
+
+interface OpenRequest {
+  readonly codec: Codec;
+  readonly settings: Readonly<Record<string, string | number>>;
+  /** What was asked for, for people. */
+  readonly description: string;
+  readonly framesPerSecond: number;
+  readonly upload?: FrameUpload;
+}
+
 /** The encoder named by a profile. @throws LatentSyncError `unsupported`. */
-export function findEncoder(profile: VideoEncoderProfile): Codec {
+export function findEncoder(profile: Pick<VideoEncoderProfile, "encoder">): Codec {
   const codec = Codec.findEncoderByName(profile.encoder);
   if (codec) return codec;
   throw new LatentSyncError(
@@ -49,13 +71,24 @@ export class VideoEncoder implements Disposable {
   readonly #muxer: Muxer;
   readonly #stream: Stream;
   readonly #name: string;
+  readonly #upload: FrameUpload | undefined;
+  #device: HardwareDevice | undefined;
   #frameCount = 0;
 
-  private constructor(context: CodecContext, muxer: Muxer, stream: Stream, name: string) {
+  private constructor(
+    context: CodecContext,
+    output: {
+      readonly muxer: Muxer;
+      readonly stream: Stream;
+      readonly name: string;
+      readonly upload: FrameUpload | undefined;
+    },
+  ) {
     this.#context = context;
-    this.#muxer = muxer;
-    this.#stream = stream;
-    this.#name = name;
+    this.#muxer = output.muxer;
+    this.#stream = output.stream;
+    this.#name = output.name;
+    this.#upload = output.upload;
     this.#packet = new Packet();
     this.#packet.alloc();
   }
@@ -67,21 +100,62 @@ export class VideoEncoder implements Disposable {
     muxer: Muxer,
     stream: Stream,
   ): Promise<VideoEncoder> {
-    const { profile } = options;
-    const codec = findEncoder(profile);
+    const { profile, crf, preset, framesPerSecond } = options;
     // SVT-AV1 prints to the error stream unless its own variable says otherwise: errors only.
     if (profile.encoder === FF_ENCODER_LIBSVTAV1) process.env["SVT_LOG"] ??= "1";
+    const settings = profile.options(crf, preset);
+    const description = `${like.width}x${like.height}, crf ${crf}, preset ${preset ?? "default"}`;
+    const request = { codec: findEncoder(profile), settings, description, framesPerSecond };
+    return await VideoEncoder.#open(request, like, muxer, stream);
+  }
+
+  /** As {@link create}, on a device, which is disposed with the encoder. Takes yuv420p frames. */
+  static async createOnDevice(
+    options: DeviceEncoderOptions,
+    like: Frame,
+    muxer: Muxer,
+    stream: Stream,
+  ): Promise<VideoEncoder> {
+    const { profile, device, crf, framesPerSecond } = options;
+    let upload: FrameUpload | undefined;
+    try {
+      upload = createFrameUpload(device, like);
+      const request = {
+        codec: findEncoder(profile),
+        settings: profile.options(crf),
+        description: `${like.width}x${like.height}, crf ${crf}`,
+        framesPerSecond,
+        upload,
+      };
+      const encoder = await VideoEncoder.#open(request, like, muxer, stream);
+      encoder.#device = device;
+      return encoder;
+    } catch (error) {
+      upload?.[Symbol.dispose]();
+      device[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  static async #open(
+    { codec, settings, description, framesPerSecond, upload }: OpenRequest,
+    like: Frame,
+    muxer: Muxer,
+    stream: Stream,
+  ): Promise<VideoEncoder> {
+    const name = codec.name ?? "unknown";
     const context = new CodecContext();
     try {
       context.allocContext3(codec);
-      describeStream(context, like, rationalRate(options.framesPerSecond));
+      describeStream(context, like, rationalRate(framesPerSecond));
+      if (upload) context.pixelFormat = upload.format;
+      if (upload?.frames) context.hwFramesCtx = upload.frames;
       if (muxer.wantsGlobalHeader) context.setFlags(AV_CODEC_FLAG_GLOBAL_HEADER);
-      using settings = Dictionary.fromObject(profile.options(options.crf, options.preset));
+      using dictionary = Dictionary.fromObject(settings);
       checkResult(
-        await context.open2(codec, settings),
+        await context.open2(codec, dictionary),
         "invalid_argument",
-        `The encoder ${profile.encoder} does not take these settings (${like.width}x${like.height}, ` +
-          `crf ${options.crf}, preset ${options.preset ?? "default"})`,
+        `The encoder ${name} does not take these settings (${description})`,
         ENCODER_HINT,
       );
       stream.timeBase = context.timeBase;
@@ -90,12 +164,12 @@ export class VideoEncoder implements Disposable {
       checkResult(
         stream.codecpar.fromContext(context),
         "unsupported",
-        `The encoder ${profile.encoder} gives no stream parameters`,
+        `The encoder ${name} gives no stream parameters`,
         ENCODER_HINT,
       );
       // Apple's players take HEVC in MP4 only under this tag.
       if (context.codecId === AV_CODEC_ID_HEVC) stream.codecpar.codecTag = "hvc1";
-      return new VideoEncoder(context, muxer, stream, profile.encoder);
+      return new VideoEncoder(context, { muxer, stream, name, upload });
     } catch (error) {
       context.freeContext();
       throw error;
@@ -108,7 +182,9 @@ export class VideoEncoder implements Disposable {
     frame.duration = 1n;
     frame.timeBase = this.#context.timeBase;
     this.#frameCount += 1;
-    await this.#send(frame);
+    if (!this.#upload) return await this.#send(frame);
+    using uploaded = await this.#upload.upload(frame);
+    await this.#send(uploaded);
   }
 
   /** Writes all that the encoder still holds. */
@@ -131,6 +207,8 @@ export class VideoEncoder implements Disposable {
   [Symbol.dispose](): void {
     this.#packet.free();
     this.#context.freeContext();
+    this.#upload?.[Symbol.dispose]();
+    this.#device?.[Symbol.dispose]();
   }
 
   #check(result: number): void {

@@ -5,6 +5,7 @@ import { describeColour } from "./colour.ts";
 import { FfmpegVideoFrame } from "./ffmpeg-video-frame.ts";
 import { FrameSelection } from "./frame-selection.ts";
 import { FrameTimeline } from "./frame-timeline.ts";
+import { HardwareFailure, type VideoHardware } from "./hardware.ts";
 import { referenceFrame } from "./native-frame.ts";
 import { PassedFrames } from "./passed-frames.ts";
 import { type DecodedFrame, VideoDecoder } from "./video-decoder.ts";
@@ -18,6 +19,8 @@ const MAX_GAP_SECONDS = 600;
 export interface FfmpegVideoReaderOptions {
   readonly framesPerSecond: number;
   readonly threads: number;
+  /** Default: software. */
+  readonly hardware?: VideoHardware | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -84,6 +87,16 @@ export class FfmpegVideoReader implements VideoReader {
   }
 
   static async open(path: string, options: FfmpegVideoReaderOptions): Promise<FfmpegVideoReader> {
+    try {
+      return await FfmpegVideoReader.#open(path, options);
+    } catch (error) {
+      if (!(error instanceof HardwareFailure)) throw error;
+      options.hardware?.giveUp("decoded", error);
+      return await FfmpegVideoReader.#open(path, options);
+    }
+  }
+
+  static async #open(path: string, options: FfmpegVideoReaderOptions): Promise<FfmpegVideoReader> {
     const cursor = new Cursor(await VideoDecoder.open(path, options));
     try {
       const timeline = new FrameTimeline(
@@ -190,8 +203,12 @@ export class FfmpegVideoReader implements VideoReader {
     const ahead = wanted - cursor.ordinal;
     if (ahead > 0 && (ahead <= READ_ON_FRAMES || !this.#canSeek())) return cursor;
     if (this.#canSeek()) {
-      if (await this.#seek(cursor, wanted)) return cursor;
-      this.#seekable = false;
+      try {
+        if (await this.#seek(cursor, wanted)) return cursor;
+        this.#seekable = false;
+      } catch (error) {
+        this.#leaveHardware(error);
+      }
     }
     return this.#restart();
   }
@@ -210,8 +227,24 @@ export class FfmpegVideoReader implements VideoReader {
     return ordinal >= 0 && ordinal <= wanted;
   }
 
-  /** Decodes one frame more; false if what comes is not what came in the first pass. */
+  /** Decodes one frame more; false if decoding must start anew. */
   async #advance(cursor: Cursor): Promise<boolean> {
+    try {
+      return await this.#decode(cursor);
+    } catch (error) {
+      this.#leaveHardware(error);
+      return false;
+    }
+  }
+
+  /** Has software decode from the next opening on. @throws any error but a device's. */
+  #leaveHardware(error: unknown): void {
+    if (!(error instanceof HardwareFailure)) throw error;
+    this.#options.hardware?.giveUp("decoded", error);
+  }
+
+  /** As {@link #advance}; false if what comes is not what came in the first pass. */
+  async #decode(cursor: Cursor): Promise<boolean> {
     const timeline = this.#timeline;
     if (!(await cursor.advance())) {
       if (cursor.ordinal < timeline.decodedCount - 1) return this.#giveUpSeeking();
@@ -242,9 +275,18 @@ export class FfmpegVideoReader implements VideoReader {
     const old = this.#cursor;
     this.#cursor = undefined;
     await old?.[Symbol.asyncDispose]();
-    const cursor = new Cursor(await VideoDecoder.open(this.path, this.#options));
+    const cursor = new Cursor(await this.#openDecoder());
     this.#cursor = cursor;
     return cursor;
+  }
+
+  async #openDecoder(): Promise<VideoDecoder> {
+    try {
+      return await VideoDecoder.open(this.path, this.#options);
+    } catch (error) {
+      this.#leaveHardware(error);
+      return await VideoDecoder.open(this.path, this.#options);
+    }
   }
 }
 

@@ -1,4 +1,5 @@
 import { LatentSyncError, type VideoSink, type VideoWriter } from "@ls/core";
+import { type HardwareAcceleration, VideoHardware } from "./hardware.ts";
 import { VIDEO_ENCODERS, type VideoCodec } from "./output-format.ts";
 import { FfmpegVideoWriter } from "./video-writer.ts";
 
@@ -12,6 +13,13 @@ export interface FfmpegVideoSinkOptions {
   readonly crf?: number;
   /** The encoder's own word for speed, such as `medium` (x264, x265) or `8` (SVT-AV1). */
   readonly preset?: string;
+  /**
+   * A device's name encodes there with about the quality of the crf, but more bytes, and other ones on
+   * other devices. `auto` and `none`, the default, encode in software.
+   */
+  readonly hardware?: HardwareAcceleration;
+  /** Called with a line for people when software takes over. */
+  readonly onNotice?: (message: string) => void;
 }
 
 /**
@@ -46,6 +54,10 @@ export function createFfmpegVideoSink(options: FfmpegVideoSinkOptions = {}): Vid
       `The crf of ${codec} must be from 0 to ${profile.maxCrf}, but is ${crf}.`,
     );
   }
+  const hardware = new VideoHardware({
+    acceleration: options.hardware ?? "none",
+    onNotice: options.onNotice,
+  });
   return {
     create: (writerOptions): Promise<VideoWriter> =>
       FfmpegVideoWriter.create(writerOptions, {
@@ -53,6 +65,7 @@ export function createFfmpegVideoSink(options: FfmpegVideoSinkOptions = {}): Vid
         profile,
         crf: crf ?? 0,
         preset: options.preset,
+        hardware,
       }),
   };
 }

@@ -1,4 +1,5 @@
 import { LatentSyncError, type VideoReader, type VideoSource } from "@ls/core";
+import { type HardwareAcceleration, VideoHardware } from "./hardware.ts";
 import { FfmpegVideoReader } from "./video-reader.ts";
 
 export interface FfmpegVideoSourceOptions {
@@ -6,6 +7,13 @@ export interface FfmpegVideoSourceOptions {
   readonly framesPerSecond?: number;
   /** Decoder threads; default one per core. */
   readonly threads?: number;
+  /**
+   * Decodes 8-bit 4:2:0 video on a device where there is one; software takes over where it fails.
+   * Default `none`.
+   */
+  readonly hardware?: HardwareAcceleration;
+  /** Called with a line for people when software takes over. */
+  readonly onNotice?: (message: string) => void;
 }
 
 /**
@@ -27,8 +35,12 @@ export function createFfmpegVideoSource(options: FfmpegVideoSourceOptions = {}):
       `threads must be a whole number from 0 on, but is ${threads}.`,
     );
   }
+  const hardware = new VideoHardware({
+    acceleration: options.hardware ?? "none",
+    onNotice: options.onNotice,
+  });
   return {
     open: (path, { signal } = {}): Promise<VideoReader> =>
-      FfmpegVideoReader.open(path, { framesPerSecond, threads, signal }),
+      FfmpegVideoReader.open(path, { framesPerSecond, threads, hardware, signal }),
   };
 }

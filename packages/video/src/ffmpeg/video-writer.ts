@@ -5,8 +5,11 @@ import {
   type VideoWriter,
   type VideoWriterOptions,
 } from "@ls/core";
-import type { Frame } from "node-av/lib";
+import { AV_PIX_FMT_YUV420P } from "node-av/constants";
+import type { Frame, Stream } from "node-av/lib";
 import { FrameComposer } from "./frame-composer.ts";
+import { hardwareEncoder } from "./hardware-encoders.ts";
+import type { VideoHardware } from "./hardware.ts";
 import { Muxer } from "./muxer.ts";
 import { OutputFile } from "./output-file.ts";
 import { containerFor, type VideoCodec, type VideoEncoderProfile } from "./output-format.ts";
@@ -22,6 +25,8 @@ export interface EncodingOptions {
   readonly profile: VideoEncoderProfile;
   readonly crf: number;
   readonly preset: string | undefined;
+  /** Default: software. */
+  readonly hardware?: VideoHardware | undefined;
 }
 
 interface Parts {
@@ -166,7 +171,9 @@ export class FfmpegVideoWriter implements VideoWriter {
     const { framesPerSecond } = this.#options.source.info;
     const stream = muxer.addStream();
     const options = { ...this.#encoding, framesPerSecond };
-    const encoder = await VideoEncoder.create(options, like, muxer, stream);
+    const encoder =
+      (await this.#startOnDevice(like, stream)) ??
+      (await VideoEncoder.create(options, like, muxer, stream));
     try {
       await sound.attach(muxer);
       await muxer.writeHeader();
@@ -174,6 +181,28 @@ export class FfmpegVideoWriter implements VideoWriter {
     } catch (error) {
       encoder[Symbol.dispose]();
       throw error;
+    }
+  }
+
+  /** @returns `undefined`, after a notice, where software is to encode. */
+  async #startOnDevice(like: Frame, stream: Stream): Promise<VideoEncoder | undefined> {
+    const { hardware, codec, crf } = this.#encoding;
+    const name = hardware?.encodingDevice;
+    if (hardware === undefined || name === undefined) return undefined;
+    const { width, height, framesPerSecond } = this.#options.source.info;
+    try {
+      const profile = hardwareEncoder(name, codec);
+      if (profile === undefined) throw new Error(`this FFmpeg has no ${codec} encoder for ${name}`);
+      if (like.format !== AV_PIX_FMT_YUV420P || width % 2 !== 0 || height % 2 !== 0) {
+        throw new Error("the pictures are not 8 bit 4:2:0 with even sides");
+      }
+      const device = hardware.openDevice(name);
+      const options = { profile, device, crf, framesPerSecond };
+      return await VideoEncoder.createOnDevice(options, like, this.#parts.muxer, stream);
+    } catch (error) {
+      this.#options.signal?.throwIfAborted();
+      hardware.giveUp("encoded", error);
+      return undefined;
     }
   }
 

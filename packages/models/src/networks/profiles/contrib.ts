@@ -50,14 +50,15 @@ export function nhwcConv(
   net: Network,
   x: Value,
   weight: Value,
-  bias: Value,
+  bias: Value | undefined,
   { kernel, stride, pads }: NhwcConvolution,
 ): Value {
   const attributes = { kernel_shape: [kernel, kernel], strides: [stride, stride], pads };
-  if (!net.expandFused) return net.contrib("NhwcConv", [x, weight, bias], attributes);
+  const inputs = bias === undefined ? [] : [bias];
+  if (!net.expandFused) return net.contrib("NhwcConv", [x, weight, ...inputs], attributes);
   const image = net.transpose(x, [0, 3, 1, 2]);
   const filter = net.transpose(weight, [0, 3, 1, 2]);
-  const result = net.graph.op("Conv", [image, filter, bias], { attributes });
+  const result = net.graph.op("Conv", [image, filter, ...inputs], { attributes });
   return net.transpose(result, [0, 2, 3, 1]);
 }
 
@@ -77,14 +78,9 @@ export function nhwcGroupNorm(
   { channels, groups, epsilon, silu }: NhwcGroupNorm,
 ): Value {
   const groupChannels = channels / groups;
-  // The kernel reads channels in pairs.
-  if (!net.expandFused && groupChannels % 2 === 0) {
-    return net.contrib("GroupNorm", [x, scale, shift], {
-      epsilon: float(epsilon),
-      groups,
-      activation: silu ? 1 : 0,
-      channels_last: 1,
-    });
+  const norm = { channels, groups, epsilon, silu };
+  if (!net.expandFused && hasGroupNormKernel(norm)) {
+    return net.contrib("GroupNorm", [x, scale, shift], groupNormAttributes(norm));
   }
   const axes = net.graph.integers([1, 2, 4]);
   const grouped = net.reshape(net.cast(x, "float32"), [0, 0, 0, groups, groupChannels]);
@@ -95,4 +91,37 @@ export function nhwcGroupNorm(
   const normalized = net.reshape(net.graph.op("Div", [centred, deviation]), [0, 0, 0, channels]);
   const affine = net.cast(net.add(net.mul(normalized, scale), shift), x.dtype);
   return silu ? net.sigmoidGate(affine) : affine;
+}
+
+/** The kernels read channels in pairs, take 32 groups at most, and 512 channels of whole groups at a time. */
+function hasGroupNormKernel({ channels, groups }: NhwcGroupNorm): boolean {
+  const groupChannels = channels / groups;
+  return groupChannels % 2 === 0 && groups <= 32 && groupChannels <= 512;
+}
+
+function groupNormAttributes({
+  groups,
+  epsilon,
+  silu,
+}: NhwcGroupNorm): Readonly<Record<string, number | { readonly float: number }>> {
+  return { epsilon: float(epsilon), groups, activation: silu ? 1 : 0, channels_last: 1 };
+}
+
+/**
+ * Group norm of `x + skip + bias`, of which `skip` is `[images, channels]`: one pass over `x` instead
+ * of two, as a convolution adds its bias by a kernel of its own.
+ */
+export function nhwcSkipGroupNorm(
+  net: Network,
+  { x, skip, bias }: { readonly x: Value; readonly skip: Value; readonly bias: Value },
+  scale: Value,
+  shift: Value,
+  norm: NhwcGroupNorm,
+): Value {
+  if (!net.expandFused && hasGroupNormKernel(norm)) {
+    const inputs = [x, scale, shift, skip, bias];
+    return net.contrib("SkipGroupNorm", inputs, groupNormAttributes(norm));
+  }
+  const offset = net.reshape(net.add(skip, bias), [-1, 1, 1, norm.channels]);
+  return nhwcGroupNorm(net, net.add(x, offset), scale, shift, norm);
 }

@@ -71,7 +71,8 @@ function applyPerChannel(
   return net.reshape(affine, ["images", channels, height, width]);
 }
 
-function geglu(net: Network, x: Value, layer: LinearLayer): Value {
+/** A matrix product for each half, so that nothing is split afterwards. */
+export function splitGeglu(net: Network, x: Value, layer: LinearLayer): Value {
   const { path, inWidth, outWidth } = layer;
   const half = outWidth / 2;
   const [hidden, gate] = ([0, 1] as const).map((part) => {
@@ -100,5 +101,5 @@ export const cpuEmitters: Emitters = {
       ? multiHeadAttention(net, inputs)
       : standardEmitters.attention(net, inputs),
   gelu: (net, x) => net.graph.op("Gelu", [x]),
-  geglu,
+  geglu: splitGeglu,
 };

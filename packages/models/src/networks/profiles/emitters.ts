@@ -89,6 +89,20 @@ export interface Emitters {
   readonly layout: Layout;
   convolution(net: Network, x: FeatureMap, layer: ConvolutionLayer): FeatureMap;
   groupNorm(net: Network, x: FeatureMap, layer: GroupNormLayer): FeatureMap;
+  /** A convolution, and the group norm of its result. */
+  convolutionNorm(
+    net: Network,
+    x: FeatureMap,
+    layer: ConvolutionLayer,
+    norm: GroupNormLayer,
+  ): FeatureMap;
+  /** A convolution, and a feature map of its result's shape added to it. */
+  convolutionWithResidual(
+    net: Network,
+    x: FeatureMap,
+    layer: ConvolutionLayer,
+    residual: FeatureMap,
+  ): FeatureMap;
   /** Nearest-neighbour upsampling by two. */
   upsample(net: Network, x: FeatureMap): FeatureMap;
   linear(net: Network, x: Value, layer: LinearLayer): Value;

@@ -2,6 +2,7 @@ import { type GraphProfile, LatentSyncError } from "@ls/core";
 import { cpuEmitters } from "./cpu.ts";
 import { cudaEmitters } from "./cuda.ts";
 import type { Emitters } from "./emitters.ts";
+import { openVinoEmitters } from "./openvino.ts";
 import { standardEmitters } from "./standard.ts";
 import { webgpuEmitters } from "./webgpu.ts";
 
@@ -10,6 +11,7 @@ const PROFILES: Readonly<Record<GraphProfile, Emitters>> = {
   cuda: cudaEmitters,
   webgpu: webgpuEmitters,
   tensorrt: standardEmitters,
+  openvino: openVinoEmitters,
 };
 
 /** The operators of a profile. @throws LatentSyncError `unsupported` for an unknown one. */

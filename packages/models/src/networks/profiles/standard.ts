@@ -166,6 +166,9 @@ export const standardEmitters: Emitters = {
   layout: nchw,
   convolution,
   groupNorm,
+  convolutionNorm: (net, x, layer, norm) => net.groupNorm(net.convolution(x, layer), norm),
+  convolutionWithResidual: (net, x, layer, residual) =>
+    net.sum(residual, net.convolution(x, layer)),
   upsample: (net, x) => upsampleAlong(net, x, [1, 1, 2, 2]),
   linear,
   linearWithResidual: (net, x, layer, residual) =>

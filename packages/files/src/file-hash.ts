@@ -2,9 +2,9 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { readFile, realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { writeAtomically } from "../checkpoint/atomic-file.ts";
-import { toFileError } from "../checkpoint/file-error.ts";
-import { cacheFolder } from "./cache-folder.ts";
+import { writeAtomically } from "./atomic-file.ts";
+import { toFileError } from "./file-error.ts";
+import { cacheFolder } from "./folders.ts";
 
 export interface HashFileOptions {
   /** The cache folder, where hashes are remembered; {@link cacheFolder} if not given. */

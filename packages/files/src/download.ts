@@ -1,12 +1,11 @@
 import { type FileHandle, mkdir, open, rename, rm, stat, statfs } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import { LatentSyncError } from "@ls/core";
-import { systemCode, toFileError } from "../checkpoint/file-error.ts";
-import { hasContent } from "./content-hash.ts";
-import { acquireLock } from "./download-lock.ts";
-import { AttemptError, type HubClient, type RemoteFile, statusError } from "./hub-client.ts";
+import { systemCode, toFileError } from "./file-error.ts";
+import { acquireLock } from "./file-lock.ts";
+import { AttemptError, type RequestClient } from "./requests.ts";
 
-/** What happens to one file while it is pulled. */
+/** What happens to one file while it is downloaded. */
 export type DownloadEvent =
   /** `bytesDone` of it were there already. */
   | { readonly type: "start"; readonly bytesDone: number; readonly bytesTotal: number }
@@ -15,15 +14,29 @@ export type DownloadEvent =
   | { readonly type: "retry"; readonly reason: string; readonly bytesDone: number }
   | { readonly type: "verify"; readonly bytesTotal: number };
 
+/** A file on a server. */
+export interface RemoteContent {
+  /** What it is, for messages: `weights.bin of owner/repository`. */
+  readonly name: string;
+  readonly url: string;
+  readonly sizeBytes: number;
+  /** The hash that it must have, for messages. */
+  readonly hash: string;
+  /** Whether a file has the content that the hash says. */
+  isIntact(path: string, signal: AbortSignal | undefined): Promise<boolean>;
+}
+
 export interface DownloadOptions {
-  readonly client: HubClient;
-  readonly file: RemoteFile;
+  readonly client: RequestClient;
+  readonly content: RemoteContent;
   /** Where the content belongs; `<path>.incomplete` holds it until it is whole. */
   readonly path: string;
   readonly lockPath: string;
   readonly onEvent: (event: DownloadEvent) => void;
   /** A connection that brings nothing for so long is given up. */
   readonly stallTimeoutMs: number;
+  /** What to do where the disk is full. */
+  readonly diskFullHint: string;
   readonly signal?: AbortSignal;
 }
 
@@ -36,27 +49,9 @@ async function sizeOf(path: string): Promise<number | undefined> {
   );
 }
 
-function diskFull(file: RemoteFile, partialPath: string, done: number, cause?: unknown): Error {
-  return new LatentSyncError(
-    "disk_full",
-    `The disk is full: ${file.path} of ${file.repository} needs ${file.size} bytes, of which ${done} are there. The partial download is kept at ${partialPath}.`,
-    {
-      cause,
-      hint: "Free some space or set HF_HOME to a folder on another disk; the download then goes on where it stopped.",
-    },
-  );
-}
-
-/** Refuses before anything is fetched if the disk cannot hold what is still to come. */
-async function requireSpace(file: RemoteFile, partialPath: string, done: number): Promise<void> {
-  const { bavail, bsize } = await statfs(dirname(partialPath));
-  if (bavail * bsize < file.size - done) throw diskFull(file, partialPath, done);
-}
-
 /** The first byte that an answer brings: `requested`, or 0 from a server that ignores ranges. */
 function firstByte(response: Response, requested: number, what: string): number {
   if (response.status === 200) return 0;
-  if (response.status !== 206) throw statusError(response.status, what);
   const range = response.headers.get("content-range") ?? "";
   const start = /^bytes (\d+)-/.exec(range)?.[1];
   if (Number(start) === requested) return requested;
@@ -73,26 +68,24 @@ function firstByte(response: Response, requested: number, what: string): number 
 class Download {
   readonly #options: DownloadOptions;
   readonly #partialPath: string;
-  readonly #what: string;
   #done = 0;
   #lastEventMs = 0;
 
   constructor(options: DownloadOptions) {
     this.#options = options;
     this.#partialPath = `${options.path}.incomplete`;
-    this.#what = `${options.file.path} of ${options.file.repository}`;
   }
 
   async run(): Promise<void> {
-    const { file, onEvent } = this.#options;
+    const { content, onEvent } = this.#options;
     await mkdir(dirname(this.#partialPath), { recursive: true });
     this.#done = (await sizeOf(this.#partialPath)) ?? 0;
-    if (this.#done > file.size) {
+    if (this.#done > content.sizeBytes) {
       await rm(this.#partialPath, { force: true });
       this.#done = 0;
     }
     const isResumed = this.#done > 0;
-    onEvent({ type: "start", bytesDone: this.#done, bytesTotal: file.size });
+    onEvent({ type: "start", bytesDone: this.#done, bytesTotal: content.sizeBytes });
     await this.#fetchAll();
     if (await this.#isIntact()) return rename(this.#partialPath, this.#options.path);
     await this.#restart();
@@ -104,7 +97,7 @@ class Download {
     }
     throw new LatentSyncError(
       "network",
-      `${this.#what} was received, but its hash is not ${file.etag}; the download was removed.`,
+      `${content.name} was received, but its hash is not ${content.hash}; the download was removed.`,
       {
         hint: "Run the command again; if it happens again, the server or a proxy alters the file.",
       },
@@ -112,11 +105,11 @@ class Download {
   }
 
   async #fetchAll(): Promise<void> {
-    const { client, file, onEvent } = this.#options;
-    await requireSpace(file, this.#partialPath, this.#done);
+    const { client, content, onEvent } = this.#options;
+    await this.#requireSpace();
     let before = this.#done;
     await client.retry(
-      this.#what,
+      content.name,
       () => this.#attempt(),
       (reason, mayRetry) => {
         const progressed = this.#done > before;
@@ -128,15 +121,15 @@ class Download {
   }
 
   async #attempt(): Promise<void> {
-    const { client, file, signal, stallTimeoutMs } = this.#options;
+    const { client, content, signal, stallTimeoutMs } = this.#options;
     // A file of no bytes, or one that is whole already, has no range to ask for.
-    if (this.#done === file.size && (await sizeOf(this.#partialPath)) !== undefined) return;
+    if (this.#done === content.sizeBytes && (await sizeOf(this.#partialPath)) !== undefined) return;
     const stall = new AbortController();
     const watch = setTimeout(() => {
       stall.abort(new Error(`nothing was received for ${stallTimeoutMs / 1000} s`));
     }, stallTimeoutMs);
     try {
-      const response = await client.fetch(client.contentUrl(file), {
+      const response = await client.fetch(content.url, {
         headers: {
           "accept-encoding": "identity",
           ...(this.#done > 0 ? { range: `bytes=${this.#done}-` } : {}),
@@ -149,7 +142,8 @@ class Download {
       clearTimeout(watch);
       stall.abort();
     }
-    if (this.#done < file.size) throw new Error(`the connection ended at byte ${this.#done}`);
+    if (this.#done < content.sizeBytes)
+      throw new Error(`the connection ended at byte ${this.#done}`);
   }
 
   async #restart(): Promise<void> {
@@ -158,7 +152,9 @@ class Download {
   }
 
   async #receive(response: Response, watch: NodeJS.Timeout): Promise<void> {
-    const start = firstByte(response, this.#done, this.#what);
+    const { client, content } = this.#options;
+    if (!response.ok) throw client.statusError(response.status, content.name);
+    const start = firstByte(response, this.#done, content.name);
     if (start === 0 && this.#done > 0) await this.#restart();
     await using handle = await open(this.#partialPath, this.#done > 0 ? "r+" : "w").catch(
       (error: unknown) => {
@@ -177,13 +173,17 @@ class Download {
   }
 
   async #append(handle: FileHandle, chunk: Uint8Array): Promise<void> {
-    const { file, onEvent } = this.#options;
-    if (this.#done + chunk.length > file.size) {
+    const { content, onEvent } = this.#options;
+    if (this.#done + chunk.length > content.sizeBytes) {
       await this.#restart();
       throw new AttemptError(
-        new LatentSyncError("network", `${this.#what} is longer than its ${file.size} bytes.`, {
-          hint: "Try again later, or check the proxy.",
-        }),
+        new LatentSyncError(
+          "network",
+          `${content.name} is longer than its ${content.sizeBytes} bytes.`,
+          {
+            hint: "Try again later, or check the proxy.",
+          },
+        ),
         true,
       );
     }
@@ -198,21 +198,36 @@ class Download {
     }
     this.#done += chunk.length;
     const now = performance.now();
-    if (now - this.#lastEventMs < PROGRESS_INTERVAL_MS && this.#done < file.size) return;
+    if (now - this.#lastEventMs < PROGRESS_INTERVAL_MS && this.#done < content.sizeBytes) return;
     this.#lastEventMs = now;
-    onEvent({ type: "progress", bytesDone: this.#done, bytesTotal: file.size });
+    onEvent({ type: "progress", bytesDone: this.#done, bytesTotal: content.sizeBytes });
   }
 
   #writeError(error: unknown): Error {
     const code = systemCode(error);
     if (code !== "ENOSPC" && code !== "EDQUOT") return toFileError(error, this.#partialPath);
-    return diskFull(this.#options.file, this.#partialPath, this.#done, error);
+    return this.#diskFull(error);
+  }
+
+  #diskFull(cause?: unknown): Error {
+    const { content, diskFullHint } = this.#options;
+    return new LatentSyncError(
+      "disk_full",
+      `The disk is full: ${content.name} needs ${content.sizeBytes} bytes, of which ${this.#done} are there. The partial download is kept at ${this.#partialPath}.`,
+      { cause, hint: diskFullHint },
+    );
+  }
+
+  /** Refuses before anything is fetched if the disk cannot hold what is still to come. */
+  async #requireSpace(): Promise<void> {
+    const { bavail, bsize } = await statfs(dirname(this.#partialPath));
+    if (bavail * bsize < this.#options.content.sizeBytes - this.#done) throw this.#diskFull();
   }
 
   async #isIntact(): Promise<boolean> {
-    const { file, onEvent, signal } = this.#options;
-    onEvent({ type: "verify", bytesTotal: file.size });
-    return hasContent(this.#partialPath, file.etag, signal);
+    const { content, onEvent, signal } = this.#options;
+    onEvent({ type: "verify", bytesTotal: content.sizeBytes });
+    return content.isIntact(this.#partialPath, signal);
   }
 }
 
@@ -224,19 +239,15 @@ class Download {
  *   the signal's reason on abort (the partial file is kept).
  */
 export async function download(options: DownloadOptions): Promise<void> {
-  const { file, path, lockPath, onEvent, signal } = options;
+  const { content, path, lockPath, onEvent, signal } = options;
   await using lock = await acquireLock(lockPath, signal);
   void lock;
   if ((await sizeOf(path)) !== undefined) {
-    onEvent({ type: "start", bytesDone: file.size, bytesTotal: file.size });
-    onEvent({ type: "verify", bytesTotal: file.size });
-    if ((await sizeOf(path)) === file.size && (await hasContent(path, file.etag, signal))) return;
+    onEvent({ type: "start", bytesDone: content.sizeBytes, bytesTotal: content.sizeBytes });
+    onEvent({ type: "verify", bytesTotal: content.sizeBytes });
+    if ((await sizeOf(path)) === content.sizeBytes && (await content.isIntact(path, signal)))
+      return;
     await rm(path, { force: true });
   }
   await new Download(options).run();
-}
-
-/** Where the lock on a file's content lies: in the cache's own folder for locks. */
-export function lockPathOf(cacheFolder: string, repositoryFolder: string, etag: string): string {
-  return join(cacheFolder, ".locks", repositoryFolder, `${etag}.latentsync.lock`);
 }

@@ -1,5 +1,5 @@
 import { hostname } from "node:os";
-import { systemCode } from "../checkpoint/file-error.ts";
+import { systemCode } from "./file-error.ts";
 
 /** Marks what a process has under way on a disk that it may share with other machines. */
 export interface ProcessOwner {

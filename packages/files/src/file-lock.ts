@@ -1,8 +1,8 @@
 import { mkdir, open, readFile, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { formatOwner, isGone, parseOwner, thisProcess } from "../cache/process-owner.ts";
-import { systemCode, toFileError } from "../checkpoint/file-error.ts";
+import { systemCode, toFileError } from "./file-error.ts";
+import { formatOwner, isGone, parseOwner, thisProcess } from "./process-owner.ts";
 
 const POLL_MS = 200;
 /** A lock is empty only for the moment between its creation and its first write. */
