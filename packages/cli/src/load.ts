@@ -96,7 +96,8 @@ export async function load(options: LoadOptions = {}): Promise<LoadedEngine> {
   try {
     const { reference, notices } = await chooseModel(options);
     const model = resources.use(await openModel(reference, { onProgress, signal }));
-    const runtimes = await selectDevices(options, resources);
+    const { variants } = model;
+    const runtimes = await selectDevices({ ...options, variants }, resources);
     const [runtime] = runtimes;
     const detector = resources.use(await selectDetector(options, runtime));
     const { resolution, audioFeatureLength } = model.info;

@@ -1,4 +1,11 @@
-import { LatentSyncError, type Precision, type Resources, type Runtime } from "@ls/core";
+import {
+  type GraphProfile,
+  type GraphVariant,
+  LatentSyncError,
+  type Precision,
+  type Resources,
+  type Runtime,
+} from "@ls/core";
 import { createCudaRuntime, createTensorRtRuntime, probeCuda } from "@ls/runtime-cuda";
 import { createOnnxRuntime } from "@ls/runtime-onnx";
 import { createOpenVinoRuntime } from "@ls/runtime-openvino";
@@ -9,6 +16,8 @@ export interface RuntimeChoice {
   /** Arithmetic that `auto` finds a runtime for. Default: what is fastest. */
   readonly precision?: Precision | PrecisionName | undefined;
   readonly threads?: number | undefined;
+  /** The only graphs that the model has; `auto` finds a runtime for them. Default: it has all. */
+  readonly variants?: readonly GraphVariant[] | undefined;
   /** Number of the GPU, where there are several. Default 0. */
   readonly deviceId?: number | undefined;
 }
@@ -27,19 +36,23 @@ async function fastOpenVino(threads: number | undefined): Promise<Runtime | unde
 
 /**
  * The runtime of a name, among `resources`; `auto` is CUDA where it works, else OpenVINO where it is
- * installed and can compute in bfloat16, else ONNX Runtime on the CPU.
+ * installed and can compute in bfloat16, else ONNX Runtime on the CPU; but only what the model has
+ * graphs for.
  */
 export async function selectRuntime(
-  { runtime = "auto", precision = "auto", threads, deviceId }: RuntimeChoice,
+  { runtime = "auto", precision = "auto", variants, threads, deviceId }: RuntimeChoice,
   resources: Resources,
 ): Promise<Runtime> {
   if (typeof runtime === "object") return runtime;
+  const isTried = (profile: GraphProfile): boolean =>
+    runtime === "auto" &&
+    (variants === undefined || variants.some((variant) => variant.profile === profile));
   if (runtime === "tensorrt") return resources.use(await createTensorRtRuntime({ deviceId }));
-  if (runtime === "cuda" || (runtime === "auto" && (await probeCuda()).available)) {
+  if (runtime === "cuda" || (isTried("cuda") && (await probeCuda()).available)) {
     return resources.use(await createCudaRuntime({ deviceId }));
   }
   if (runtime === "openvino") return resources.use(await createOpenVinoRuntime({ threads }));
-  if (runtime === "auto" && (precision === "auto" || precision === "bfloat16")) {
+  if (isTried("openvino") && (precision === "auto" || precision === "bfloat16")) {
     const openVino = await fastOpenVino(threads);
     if (openVino !== undefined) return resources.use(openVino);
   }

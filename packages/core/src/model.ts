@@ -106,8 +106,13 @@ export interface GraphRequest {
   readonly signal?: AbortSignal;
 }
 
+/** What a graph is built for. */
+export type GraphVariant = Pick<GraphRequest, "profile" | "precision">;
+
 export interface LatentSyncModel {
   readonly info: ModelInfo;
+  /** The only graphs that there are, where they were built beforehand; all if not given. */
+  readonly variants?: readonly GraphVariant[];
   /** The graph, built now or found in the cache. @throws LatentSyncError `invalid_model`. */
   graph(request: GraphRequest): Promise<GraphSource>;
 }

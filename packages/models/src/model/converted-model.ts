@@ -3,6 +3,7 @@ import { readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import {
   type GraphRequest,
+  type GraphVariant,
   type GraphSource,
   LatentSyncError,
   type LatentSyncModel,
@@ -12,13 +13,7 @@ import { systemCode, toFileError, writeAtomically } from "@ls/files";
 import type { ModelCheckpoint } from "../checkpoint/model-checkpoint.ts";
 import { writeGraphs } from "../graph/index.ts";
 import type { GraphProgress } from "./checkpoint-model.ts";
-import {
-  buildGroup,
-  GRAPH_GROUPS,
-  graphFileName,
-  groupOf,
-  type GraphVariant,
-} from "./network-graphs.ts";
+import { buildGroup, GRAPH_GROUPS, graphFileName, groupOf } from "./network-graphs.ts";
 
 /** Marks a converted folder, and says what is in it. */
 const MANIFEST = "latentsync.json";

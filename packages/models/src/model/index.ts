@@ -7,7 +7,7 @@ export {
   type OpenModelSettings,
   type ModelReference,
 } from "./open-model.ts";
-export type { GraphGroup, GraphVariant } from "./network-graphs.ts";
+export type { GraphGroup } from "./network-graphs.ts";
 export {
   openRandomModel,
   type RandomModelOptions,

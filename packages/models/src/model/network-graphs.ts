@@ -1,8 +1,7 @@
 /** The graphs of a checkpoint's networks, in the groups that are built and kept together. */
 import {
   type GraphKind,
-  type GraphPrecision,
-  type GraphProfile,
+  type GraphVariant,
   GROUP_LENGTHS,
   hasStepGroups,
   type ModelInfo,
@@ -17,11 +16,6 @@ import {
   buildWhisperEncoder,
   type UNetStepKind,
 } from "../networks/index.ts";
-
-export interface GraphVariant {
-  readonly profile: GraphProfile;
-  readonly precision: GraphPrecision;
-}
 
 /** What is built together: the UNet's graphs share one file of weights. */
 export const GRAPH_GROUPS = ["whisper_encoder", "vae_encoder", "vae_decoder", "unet"] as const;

@@ -1,6 +1,6 @@
 /** Opens a model by whatever a user names it: a published name, a folder, or the official two files. */
 import { basename, resolve } from "node:path";
-import { LatentSyncError, type LatentSyncModel } from "@ls/core";
+import { type GraphVariant, LatentSyncError, type LatentSyncModel } from "@ls/core";
 import { GraphCache } from "../cache/index.ts";
 import { type ModelCheckpoint, openModelFiles } from "../checkpoint/model-checkpoint.ts";
 import { findModelFiles, type ModelLocation } from "../checkpoint/model-files.ts";
@@ -9,7 +9,6 @@ import { CheckpointModel, type GraphProgress } from "./checkpoint-model.ts";
 import { convertModel, openConvertedModel } from "./converted-model.ts";
 import { readFolderIdentity } from "./folder-identity.ts";
 import { checkCheckpoint, describeModel } from "./model-info.ts";
-import type { GraphVariant } from "./network-graphs.ts";
 
 /** A published name such as `latentsync-1.6`, `hf:owner/repository`, a folder, or the official files. */
 export type ModelReference = string | ModelLocation;
