@@ -1,6 +1,6 @@
 /**
  * Memory of the networks, estimated from their sizes. The constants are measured on ONNX Runtime's
- * CPU provider in float32, as growth of the resident memory (ARCHITECTURE.md has the figures).
+ * CPU provider in float32, as growth of the resident memory (decisions/012-memory-plan.md has the figures).
  */
 import type { ModelInfo, ModelSize } from "../model.ts";
 import type { Precision, Runtime } from "../runtime.ts";

@@ -1,5 +1,5 @@
-import { releaseChunk, type VideoChunk } from "./face-chunks.ts";
 /** Spreads batches of chunks over the lanes, and brings what they make back into order. */
+import { releaseChunk, type VideoChunk } from "./face-chunks.ts";
 import type { LanePool, LaneSlot } from "./lane-pool.ts";
 import { prefetch } from "./prefetch.ts";
 
