@@ -22,8 +22,8 @@ const COLOURS: Readonly<Record<Lever, string>> = {
 const LABELS: Readonly<Record<Lever, readonly [dx: number, dy: number, anchor: string]>> = {
   presets: [-9, -9, "end"],
   DDIM: [-8, 4, "end"],
-  "DPM-Solver++": [0, -9, "middle"],
-  UniPC: [0, 18, "middle"],
+  "DPM-Solver++": [-5, -7, "end"],
+  UniPC: [7, 10, "start"],
   DeepCache: [-4, 17, "end"],
   guidance: [8, 4, "start"],
 };
@@ -54,7 +54,7 @@ export function drawPlot(report: QualityReport): string {
     tick(
       (PANEL.left + PANEL.right) / 2,
       HEIGHT - 20,
-      "work of UNet and VAE at full size (exact = 1, logarithmic)",
+      "work of UNet and VAE at full size (exact = 1, logarithmic); numbers beside samplers: steps",
       "middle",
     ),
     ...LEVERS.flatMap((lever, index) => legend(lever, PANEL.left + index * 118)),
@@ -82,7 +82,12 @@ function point(variant: VariantReport, x: Scale, y: Scale): string[] {
   const { lever, name, figures, relativeWork } = variant;
   const isPreset = lever === "presets";
   const [left, top] = [x(relativeWork), y(figures.psnrToExactDb)];
-  const label = isPreset ? name : name.replace(`${lever}, `, "").replace(/^guidance in /, "");
+  const label = isPreset
+    ? name
+    : name
+        .replace(`${lever}, `, "")
+        .replace(/ steps$/, "")
+        .replace(/^guidance in /, "");
   const weight = isPreset ? ` font-weight="bold" font-size="14"` : "";
   const [dx, dy, anchor] = LABELS[lever];
   return [
