@@ -29,7 +29,8 @@ function copyTensor(tensor: Tensor): Tensor {
   return { ...tensor, data: tensor.data.slice() };
 }
 
-function fixDimensions(
+/** Inputs or outputs with numbers for the symbolic dimensions that are named. */
+export function fixDimensions(
   infos: readonly TensorInfo[],
   dimensions: Readonly<Record<string, number>>,
 ): readonly TensorInfo[] {

@@ -1,10 +1,11 @@
 import { availableParallelism } from "node:os";
-import { LatentSyncError, type Runtime, type RuntimeCapabilities } from "@ls/core";
+import type { Runtime, RuntimeCapabilities } from "@ls/core";
 import { probeCapabilities } from "./device-probe.ts";
 import { HostedRuntime } from "./hosted-runtime.ts";
 import type { NativeSessionOptions } from "./messages.ts";
 import { OrtHost } from "./ort-host.ts";
 import { silenceTelemetry } from "./ort-module.ts";
+import { checkThreads } from "./threads.ts";
 import { WorkerHost } from "./worker-host.ts";
 
 /** An execution provider of onnxruntime-node and its options, such as `deviceId`. */
@@ -34,15 +35,6 @@ export interface WorkerRuntimeOptions {
 function workerUrl(): URL {
   const name = import.meta.url.endsWith(".ts") ? "./session.worker.ts" : "./session.worker.js";
   return new URL(name, import.meta.url);
-}
-
-function checkThreads(threads: number): number {
-  if (Number.isSafeInteger(threads) && threads >= 1) return threads;
-  throw new LatentSyncError(
-    "invalid_argument",
-    `threads must be a positive integer, but is ${threads}.`,
-    { hint: "Leave it out to use every core that the process may use." },
-  );
 }
 
 function nativeSessionOptions({

@@ -3,8 +3,13 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { totalmem } from "node:os";
 import { dirname, join } from "node:path";
-import { type GraphSource, LatentSyncError, type TensorInfo } from "@ls/core";
-import type { HostedSession, SessionHost, Tensors } from "@ls/runtime-onnx/host";
+import { type GraphSource, LatentSyncError } from "@ls/core";
+import {
+  fixDimensions,
+  type HostedSession,
+  type SessionHost,
+  type Tensors,
+} from "@ls/runtime-onnx/host";
 import { blobFolder } from "./blob-cache.ts";
 import { CompiledGraph, DEVICE } from "./compiled-graph.ts";
 import { describeSource, loadError, runError } from "./errors.ts";
@@ -59,16 +64,6 @@ function checkExternalFiles(source: GraphSource, files: readonly string[]): void
   );
 }
 
-function fixed(
-  infos: readonly TensorInfo[],
-  dimensions: Readonly<Record<string, number>>,
-): readonly TensorInfo[] {
-  return infos.map((info) => ({
-    ...info,
-    dims: info.dims.map((dim) => (typeof dim === "string" ? (dimensions[dim] ?? dim) : dim)),
-  }));
-}
-
 /** What an open host has. */
 interface Opened {
   readonly library: OpenVinoLibrary;
@@ -116,7 +111,7 @@ export class OpenVinoHost implements SessionHost<GraphOptions> {
           : library.readModelBytes(core, source.bytes);
       const graph = new CompiledGraph({
         ...{ library, core, model, outputs },
-        inputs: fixed(inputs, dimensions),
+        inputs: fixDimensions(inputs, dimensions),
         properties: {
           ...properties,
           ...(blobs === undefined ? {} : { CACHE_DIR: blobs }),

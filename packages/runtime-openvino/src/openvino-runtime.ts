@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
-import { LatentSyncError, type Precision, type Runtime, type RuntimeCapabilities } from "@ls/core";
-import { HostedRuntime, type SessionWishes, WorkerHost } from "@ls/runtime-onnx/host";
+import type { Precision, Runtime, RuntimeCapabilities } from "@ls/core";
+import { checkThreads, HostedRuntime, type SessionWishes, WorkerHost } from "@ls/runtime-onnx/host";
 import { findLibraries } from "./installation.ts";
 import type { GraphOptions } from "./openvino-host.ts";
 
@@ -33,15 +33,6 @@ interface Opened {
 function workerUrl(): URL {
   const name = import.meta.url.endsWith(".ts") ? "./openvino.worker.ts" : "./openvino.worker.js";
   return new URL(name, import.meta.url);
-}
-
-function checkThreads(threads: number): number {
-  if (Number.isSafeInteger(threads) && threads >= 1) return threads;
-  throw new LatentSyncError(
-    "invalid_argument",
-    `threads must be a positive integer, but is ${threads}.`,
-    { hint: "Leave it out to use every core that the process may use." },
-  );
 }
 
 /** How graphs are compiled: by what a session wants, for one run at a time. */

@@ -1,7 +1,8 @@
 /** Runtimes on ONNX Runtime's C API, in a worker thread of their own. */
 import { availableParallelism } from "node:os";
-import { LatentSyncError, type Runtime, type RuntimeCapabilities } from "@ls/core";
+import type { Runtime, RuntimeCapabilities } from "@ls/core";
 import {
+  checkThreads,
   HostedRuntime,
   probeCapabilities,
   type SessionWishes,
@@ -27,15 +28,6 @@ export interface OrtApiRuntimeOptions {
 function workerUrl(): URL {
   const name = import.meta.url.endsWith(".ts") ? "./ort-api.worker.ts" : "./ort-api.worker.js";
   return new URL(name, import.meta.url);
-}
-
-function checkThreads(threads: number): number {
-  if (Number.isSafeInteger(threads) && threads >= 1) return threads;
-  throw new LatentSyncError(
-    "invalid_argument",
-    `threads must be a positive integer, but is ${threads}.`,
-    { hint: "Leave it out to use every core that the process may use." },
-  );
 }
 
 /**
