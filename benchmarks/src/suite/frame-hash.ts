@@ -16,11 +16,11 @@ export function hashingSink(sink: VideoSink): HashingSink {
       async create(options) {
         const writer = await sink.create(options);
         return {
-          async write(frame, patch) {
+          async write(frame, patches = [], timeSeconds) {
             const image = await frame.toRgb();
-            if (patch !== undefined) pastePatch(image, patch);
+            for (const patch of patches) pastePatch(image, patch);
             hash.update(`${image.width}x${image.height};`).update(image.data);
-            await writer.write(frame, patch);
+            await writer.write(frame, patches, timeSeconds);
           },
           finish: () => writer.finish(),
           [Symbol.asyncDispose]: () => writer[Symbol.asyncDispose](),

@@ -30,7 +30,7 @@ describe("the hash of frames", () => {
     await using writer = await sink.create({ path: "out", source, audioPath: "sound" });
     const patch = { x: 1, y: 0, width: 1, height: 1, data: Uint8Array.of(7, 8, 9) };
     for await (const frame of source.frames()) {
-      await writer.write(frame, ...(frame.index === 1 ? [patch] : []));
+      await writer.write(frame, frame.index === 1 ? [patch] : []);
     }
     await writer.finish();
     const hash = createHash("sha256");
@@ -42,8 +42,8 @@ describe("the hash of frames", () => {
     }
     expect(hashing.digest()).toBe(hash.digest("hex"));
     expect(written).toEqual([
-      [0, undefined],
-      [1, patch],
+      [0, []],
+      [1, [patch]],
     ]);
     expect(finish).toHaveBeenCalledOnce();
   });

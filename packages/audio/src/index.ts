@@ -1,4 +1,11 @@
-export { logMelSpectrogram, measureSpeech, melBands, type SpeechMeasure } from "./log-mel.ts";
+export {
+  logMelSpectrogram,
+  measureSpeech,
+  melBands,
+  type SoundObserver,
+  type SpeechMeasure,
+} from "./log-mel.ts";
+export { SpeechActivityMeter } from "./speech-activity.ts";
 export { speechSampleRateHz } from "./mono-resampler.ts";
 export { decodeSpeech, probeSound, type SoundInfo } from "./speech-decoder.ts";
 export {
@@ -14,8 +21,11 @@ export {
   whisperStateShape,
 } from "./whisper-feature-stream.ts";
 export {
+  planWindows,
   speechStateCount,
   type WhisperWindow,
   whisperWindows,
+  type WindowLayout,
+  type WindowPlace,
   windowMelFrames,
 } from "./whisper-windows.ts";

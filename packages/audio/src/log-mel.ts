@@ -161,16 +161,30 @@ export class MelScale {
   }
 }
 
+/** What else looks at a sound in the first pass. */
+export interface SoundObserver {
+  addSamples(samples: Float32Array): void;
+  /** Each mel frame; the array is used again. */
+  addSpectrum(power: Float64Array): void;
+}
+
 /** First pass: length and loudness, in constant memory. */
-export async function measureSpeech(blocks: AsyncIterable<Float32Array>): Promise<SpeechMeasure> {
+export async function measureSpeech(
+  blocks: AsyncIterable<Float32Array>,
+  observer?: SoundObserver,
+): Promise<SpeechMeasure> {
   const analyzer = new MelAnalyzer();
   let maximumPower = 0;
   const sink: MelSink = (power) => {
     for (let band = 0; band < melBands; band++) {
       maximumPower = Math.max(maximumPower, power[band] as number);
     }
+    observer?.addSpectrum(power);
   };
-  for await (const block of blocks) analyzer.push(block, sink);
+  for await (const block of blocks) {
+    observer?.addSamples(block);
+    analyzer.push(block, sink);
+  }
   const frames = analyzer.finish(sink);
   return { sampleCount: analyzer.sampleCount, melFrameCount: frames, maximumPower };
 }

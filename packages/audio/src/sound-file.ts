@@ -1,4 +1,4 @@
-import { type FileHandle, open } from "node:fs/promises";
+import { constants, type FileHandle, open } from "node:fs/promises";
 import { LatentSyncError } from "@ls/core";
 
 /** A regular, non-empty file that is open for reading. */
@@ -43,7 +43,9 @@ export async function openSoundFile(path: string): Promise<SoundFile> {
   if (path.includes("\0")) {
     throw new LatentSyncError("not_found", "A path cannot contain a null character.");
   }
-  const handle = await open(path, "r").catch((cause: unknown) => {
+  // A pipe would be waited for until somebody writes into it.
+  const flags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
+  const handle = await open(path, flags).catch((cause: unknown) => {
     throw openFailure(path, cause);
   });
   try {

@@ -1,15 +1,21 @@
 /**
  * Whisper's hidden states, cut into what each video frame attends to. Ports `feature2chunks` and
  * `get_sliced_feature` of LatentSync's latentsync/whisper/audio2feature.py and the window loop of
- * whisper/transcribe.py (commit a229c39). Intended difference: windows are encoded when a frame
- * needs them, and states that no later frame needs are dropped.
+ * whisper/transcribe.py (commit a229c39). Intended differences: windows are encoded when a frame
+ * needs them, states that no later frame needs are dropped, and where windows overlap, the states of
+ * one fade into those of the next.
  */
 import { float32, LatentSyncError, type Session, type Tensor } from "@ls/core";
 import { melBands } from "./log-mel.ts";
-import { type WhisperWindow, windowMelFrames, windowStateCount } from "./whisper-windows.ts";
+import {
+  fadeStates,
+  type WhisperWindow,
+  windowMelFrames,
+  type WindowPlace,
+  windowStates,
+} from "./whisper-windows.ts";
 
 const STATES_PER_SECOND = 50;
-const WINDOW_STATES = windowMelFrames / 2;
 
 /** How states are dealt out to frames. */
 export interface FrameFeatureOptions {
@@ -61,7 +67,7 @@ export function whisperStateShape(whisper: Session): WhisperStateShape {
   const mel = whisper.inputs.find(({ name }) => name === "mel");
   if (
     output?.dims.length !== 3 ||
-    states !== WINDOW_STATES ||
+    states !== windowStates ||
     typeof layers !== "number" ||
     typeof width !== "number" ||
     mel?.dims.join() !== [1, melBands, windowMelFrames].join()
@@ -72,7 +78,7 @@ export function whisperStateShape(whisper: Session): WhisperStateShape {
     throw new LatentSyncError(
       "invalid_model",
       `A Whisper encoder takes mel [1, ${melBands}, ${windowMelFrames}] and gives embeddings ` +
-        `[${WINDOW_STATES}, layers, width], but this graph has ${found}.`,
+        `[${windowStates}, layers, width], but this graph has ${found}.`,
       { hint: "Pass a session of the model's whisper_encoder graph." },
     );
   }
@@ -84,26 +90,46 @@ class StateBuffer {
   readonly #size: number;
   #states: Float32Array = new Float32Array(0);
   #first = 0;
+  #settled = 0;
 
   /** @param size elements of a state. */
   constructor(size: number) {
     this.#size = size;
   }
 
-  /** Index behind the last state that is here. */
-  get end(): number {
-    return this.#first + this.#states.length / this.#size;
+  /** Index behind the last state that the next window leaves as it is. */
+  get settled(): number {
+    return this.#settled;
   }
 
-  /** Adds states and forgets those before `needed`. */
-  append(states: Float32Array, needed: number): void {
-    const drop = Math.min(Math.max(needed, this.#first), this.end) - this.#first;
-    const kept = this.#states.subarray(drop * this.#size);
-    const joined = new Float32Array(kept.length + states.length);
-    joined.set(kept);
-    joined.set(states, kept.length);
-    this.#first += drop;
+  /** Adds a window's states and forgets those before `needed`. */
+  append(states: Float32Array, place: WindowPlace, needed: number): void {
+    const size = this.#size;
+    const start = Math.min(Math.max(needed, this.#first), this.#settled);
+    const joined = new Float32Array((place.endState - start) * size);
+    const held = this.#states.subarray((start - this.#first) * size);
+    const fadeEnd = Math.min(this.#settled + fadeStates, start + held.length / size);
+    joined.set(held.subarray(0, (fadeEnd - start) * size));
+    joined.set(
+      states.subarray(
+        (fadeEnd - place.firstState) * size,
+        (place.endState - place.firstState) * size,
+      ),
+      (fadeEnd - start) * size,
+    );
+    for (let state = this.#settled; state < fadeEnd; state++) {
+      const weight = (state - this.#settled + 0.5) / (fadeEnd - this.#settled);
+      const target = (state - start) * size;
+      const source = (state - place.firstState) * size;
+      for (let index = 0; index < size; index++) {
+        const before = joined[target + index] as number;
+        const after = states[source + index] as number;
+        joined[target + index] = before + weight * (after - before);
+      }
+    }
+    this.#first = start;
     this.#states = joined;
+    this.#settled = place.handoverState;
   }
 
   copy(state: number, target: Float32Array, offset: number): void {
@@ -154,10 +180,11 @@ export class WhisperFeatureStream {
         const indices = this.#stateIndices(frame);
         const first = indices[0] as number;
         const last = indices[indices.length - 1] as number;
-        while (buffer.end <= last) {
+        while (buffer.settled <= last) {
           const next = await source.next();
-          if (next.done === true) throw missingStates(this.#stateCount, buffer.end);
-          buffer.append(await this.#encode(next.value, options.signal), first);
+          if (next.done === true) throw missingStates(this.#stateCount, buffer.settled);
+          const window = next.value;
+          buffer.append(await this.#encode(window.mel, options.signal), window, first);
         }
         const features = new Float32Array(this.elementsPerFrame);
         for (const [position, state] of indices.entries()) {
@@ -170,6 +197,20 @@ export class WhisperFeatureStream {
     }
   }
 
+  /**
+   * What a frame in the midst of a window of silence gets: `[states x layers, width]` float32.
+   * @param mel value of silence on Whisper's scale.
+   */
+  async silence(
+    mel: number,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<Float32Array> {
+    const window = new Float32Array(melBands * windowMelFrames).fill(mel);
+    const states = await this.#encode(window, options.signal);
+    const start = ((windowStates / 2) * this.elementsPerFrame) / statesPerFrame(this.#options);
+    return states.slice(start, start + this.elementsPerFrame);
+  }
+
   #stateIndices(frame: number): readonly number[] {
     const { audioFeatureLength, framesPerSecond } = this.#options;
     const first = centreState(frame, framesPerSecond) - 2 * audioFeatureLength[0];
@@ -178,14 +219,15 @@ export class WhisperFeatureStream {
     );
   }
 
-  async #encode(window: WhisperWindow, signal: AbortSignal | undefined): Promise<Float32Array> {
+  /** @returns `[1500, layers, width]` */
+  async #encode(mel: Float32Array, signal: AbortSignal | undefined): Promise<Float32Array> {
     const { layers, width } = this.#shape;
     const outputs = await this.#whisper.run(
-      { mel: float32([1, melBands, windowMelFrames], window.mel) },
+      { mel: float32([1, melBands, windowMelFrames], mel) },
       { outputs: ["embeddings"], ...(signal === undefined ? {} : { signal }) },
     );
     const embeddings: Tensor | undefined = outputs["embeddings"];
-    const expected = [WINDOW_STATES, layers, width];
+    const expected = [windowStates, layers, width];
     if (embeddings?.dtype !== "float32" || embeddings.dims.join() !== expected.join()) {
       throw new LatentSyncError(
         "invalid_model",
@@ -193,8 +235,7 @@ export class WhisperFeatureStream {
           `[${embeddings?.dims.join(", ") ?? ""}] instead of float32 [${expected.join(", ")}].`,
       );
     }
-    const states = embeddings.data as Float32Array;
-    return states.subarray(0, windowStateCount(window.frameCount) * layers * width);
+    return embeddings.data as Float32Array;
   }
 }
 

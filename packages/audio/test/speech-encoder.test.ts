@@ -7,7 +7,13 @@ import {
   WhisperFeatureStream,
   whisperStateShape,
 } from "../src/whisper-feature-stream.ts";
-import { speechStateCount, type WhisperWindow } from "../src/whisper-windows.ts";
+import {
+  planWindows,
+  speechStateCount,
+  type WhisperWindow,
+  type WindowLayout,
+  whisperWindows,
+} from "../src/whisper-windows.ts";
 import {
   collect,
   expectFailure,
@@ -47,8 +53,19 @@ class FakeSource {
   }
 }
 
-async function* windowsOf(frameCounts: readonly number[]): AsyncGenerator<WhisperWindow> {
-  for (const frameCount of frameCounts) yield { mel: new Float32Array(80 * 3000), frameCount };
+/** Windows of silence. */
+async function* windowsOf(
+  melFrames: number,
+  layout: WindowLayout = "official",
+): AsyncGenerator<WhisperWindow> {
+  for (const place of planWindows(melFrames, layout)) {
+    const frameCount = Math.min(melFrames - 2 * place.firstState, 3000);
+    yield { ...place, mel: new Float32Array(80 * 3000), frameCount };
+  }
+}
+
+function featuresOf(frames: readonly { readonly features: Float32Array }[]): Float32Array[] {
+  return frames.map((frame) => frame.features);
 }
 
 describe("dealing states out to frames", () => {
@@ -79,7 +96,7 @@ describe("dealing states out to frames", () => {
     }
   });
 
-  test("a window keeps half of its frames as states", () => {
+  test("a state stands for two mel frames", () => {
     expect([0, 1, 2, 3, 2999, 3000, 3001, 3002, 6001].map(speechStateCount)).toEqual([
       0, 0, 1, 1, 1499, 1500, 1500, 1501, 3000,
     ]);
@@ -94,7 +111,6 @@ describe("dealing states out to frames", () => {
   ])(
     "features are the clamped states around the frame: %j at %d",
     async (length, framesPerSecond) => {
-      const counts = [3000, 3000, 51];
       const states = speechStateCount(6051);
       // Every element tells its state and its place within it.
       const whisper = new FakeWhisper(
@@ -109,7 +125,7 @@ describe("dealing states out to frames", () => {
       const width = 2 * (length[0] + length[1] + 1);
       expect(stream.elementsPerFrame).toBe(width * 6);
       let frame = 0;
-      for await (const features of stream.frames(windowsOf(counts))) {
+      for await (const features of stream.frames(windowsOf(6051))) {
         const centre = Math.floor((frame * 50) / framesPerSecond);
         const expected = Float32Array.from({ length: width * 6 }, (_, index) => {
           const state = centre - 2 * length[0] + Math.floor(index / 6);
@@ -130,7 +146,7 @@ describe("dealing states out to frames", () => {
       framesPerSecond: 25,
     });
     let frame = 0;
-    for await (const _ of stream.frames(windowsOf([3000, 3000]))) {
+    for await (const _ of stream.frames(windowsOf(6000))) {
       // State 1500, the first of the second window, is 5 states behind that of frame 747.5.
       expect(whisper.windows).toHaveLength(frame < 748 ? 1 : 2);
       frame++;
@@ -143,7 +159,7 @@ describe("dealing states out to frames", () => {
       framesPerSecond: 25,
     });
     await expectFailure(
-      collect(stream.frames(windowsOf([3000]))),
+      collect(stream.frames(windowsOf(3000))),
       "invalid_argument",
       /1500 states instead of 3000/,
     );
@@ -162,30 +178,124 @@ describe("dealing states out to frames", () => {
   });
 });
 
+describe("windows that overlap", () => {
+  test.each([3002, 3400, 3840, 5600, 5602, 6001, 9000, 100_001, 360_000])(
+    "%d mel frames: no state is near a border but at the ends of the sound",
+    (melFrames) => {
+      const states = speechStateCount(melFrames);
+      const places = planWindows(melFrames, "overlapped");
+      expect(places[0]?.firstState).toBe(0);
+      expect(places.at(-1)).toMatchObject({ endState: states, handoverState: states });
+      for (const [index, place] of places.entries()) {
+        expect(place.endState - place.firstState).toBe(1500);
+        const next = places[index + 1];
+        if (next === undefined) break;
+        expect(place.endState - next.firstState).toBeGreaterThanOrEqual(200);
+        // A state is taken from the window where it is farther from the border, within the fade.
+        const middle = (place.endState + next.firstState) / 2;
+        expect(Math.abs(place.handoverState + 25 - middle)).toBeLessThanOrEqual(1);
+        expect(next.handoverState).toBeGreaterThan(place.handoverState + 50);
+      }
+      // 30 s windows every 26 s at most.
+      expect(places.length).toBeLessThanOrEqual(1 + Math.ceil((states - 1500) / 1300));
+    },
+  );
+
+  test("states that depend on the sound alone are the same in both layouts", async () => {
+    const sound = generateSpeech(3, 8);
+    const source: SpeechSource = async function* () {
+      for (let second = 0; second < 71; second++) {
+        const start = (second * 7919) % 32_000;
+        yield sound.slice(start, start + 16_000);
+      }
+    };
+    const frames = async (windows: WindowLayout): Promise<Float32Array[]> => {
+      const encoder = createSpeechEncoder({ source, windows });
+      await using speech = await encoder.open("a.wav", new FakeWhisper(2, 3));
+      return featuresOf(await Array.fromAsync(speech.frames()));
+    };
+    const overlapped = await frames("overlapped");
+    expect(overlapped).toHaveLength(71 * 25 + 2);
+    expect(overlapped).toEqual(await frames("official"));
+  });
+
+  test("one window's states fade into the next one's", async () => {
+    const whisper = new FakeWhisper(1, 1, (_mel, _state, _element, window) => window);
+    const stream = new WhisperFeatureStream(whisper, 4000, {
+      audioFeatureLength: [0, 0],
+      framesPerSecond: 50,
+    });
+    const frames = await Array.fromAsync(stream.frames(windowsOf(8000, "overlapped")));
+    const states = frames.slice(0, 4000).map(([state]) => state as number);
+    const steps = states.slice(1).map((state, index) => state - (states[index] as number));
+    expect(states[0]).toBe(0);
+    expect(states.at(-1)).toBe(2);
+    // Two steps of 1, over 50 states each.
+    expect(Math.max(...steps)).toBeLessThanOrEqual(0.0201);
+    expect(Math.min(...steps)).toBe(0);
+    expect(steps.filter((step) => step > 0)).toHaveLength(102);
+  });
+
+  test("up to 30 s both layouts are the same window", async () => {
+    const sound = generateSpeech(2, 4);
+    const windows = async (layout: WindowLayout): Promise<WhisperWindow[]> => {
+      const measure = { sampleCount: 32_000, melFrameCount: 200, maximumPower: 7 };
+      const blocks = (async function* () {
+        yield sound;
+      })();
+      return await Array.fromAsync(whisperWindows(blocks, measure, layout));
+    };
+    expect(await windows("overlapped")).toEqual(await windows("official"));
+    expect(await windows("official")).toMatchObject([{ frameCount: 200, endState: 100 }]);
+  });
+});
+
+describe("silence", () => {
+  test("is the middle of a window that is as quiet as the scale has it", async () => {
+    const whisper = new FakeWhisper(
+      1,
+      4,
+      (mel, state, element) => (mel[0] ?? 0) * 10_000 + state + element,
+    );
+    const { source } = new FakeSource(32_000);
+    await using speech = await createSpeechEncoder({ source }).open("a.wav", whisper);
+    const silence = await speech.silence();
+    expect(silence).toHaveLength(speech.elementsPerFrame);
+    const [mel] = whisper.windows;
+    expect(new Set(mel).size).toBe(1);
+    // The floor of Whisper's scale is 2 under its loudest value, which speech brings near 1.
+    expect(mel?.[0]).toBeLessThan(-0.2);
+    const first = (mel?.[0] ?? 0) * 10_000 + 750;
+    expect(silence[0]).toBeCloseTo(first, 1);
+    expect(silence[4 * 9 + 3]).toBeCloseTo(first + 12, 1);
+  });
+});
+
 describe("the speech encoder", () => {
   test("reads a file twice and gives the promised frames", async () => {
     const voice = generateSpeech(1.2, 6);
     const pcm = Int16Array.from(voice, (sample) => Math.round(sample * 32_767));
     const path = await writeFixture(folder, "speech.wav", wavFile(Buffer.from(pcm.buffer)));
     const whisper = new FakeWhisper(5, 4);
-    await using features = await createSpeechEncoder().open(path, whisper);
+    await using speech = await createSpeechEncoder().open(path, whisper);
     expect(whisper.windows).toHaveLength(0);
-    expect(features).toMatchObject({ frameCount: 32, durationSeconds: 1.2, elementsPerFrame: 200 });
-    const first = await Array.fromAsync(features.frames());
+    expect(speech).toMatchObject({ frameCount: 32, durationSeconds: 1.2, elementsPerFrame: 200 });
+    const first = await Array.fromAsync(speech.frames());
     expect(first).toHaveLength(32);
-    expect(new Set(first.map((frame) => frame.length))).toEqual(new Set([200]));
-    expect(await Array.fromAsync(features.frames())).toEqual(first);
+    expect(new Set(featuresOf(first).map((frame) => frame.length))).toEqual(new Set([200]));
+    expect(await Array.fromAsync(speech.frames())).toEqual(first);
     expect(whisper.windows).toHaveLength(2);
     expect(whisper.windows[0]?.subarray(120, 3000).every((value) => value === 0)).toBe(true);
   });
 
   test("a file that is replaced by another is noticed", async () => {
     const path = await writeFixture(folder, "changes.wav", wavFile(Buffer.alloc(32_000)));
-    await using features = await createSpeechEncoder().open(path, new FakeWhisper(1, 1));
+    await using speech = await createSpeechEncoder().open(path, new FakeWhisper(1, 1));
     await writeFile(path, wavFile(Buffer.alloc(16_000)));
-    await expectFailure(collect(features.frames()), "invalid_media", /16000 samples .* 8000 now/);
+    const shorter = Array.fromAsync(speech.frames());
+    await expectFailure(shorter, "invalid_media", /16000 samples .* 8000 now/);
     await rm(path);
-    await expectFailure(collect(features.frames()), "not_found", /changes\.wav/);
+    await expectFailure(Array.fromAsync(speech.frames()), "not_found", /changes\.wav/);
   });
 
   test.each([1, 200, 319])("%d samples are too short", async (samples) => {
@@ -196,11 +306,9 @@ describe("the speech encoder", () => {
 
   test("the shortest speech makes frames", async () => {
     const { source } = new FakeSource(320);
-    await using features = await createSpeechEncoder({ source }).open(
-      "a.wav",
-      new FakeWhisper(1, 1),
-    );
-    expect(await Array.fromAsync(features.frames())).toHaveLength(2);
+    const encoder = createSpeechEncoder({ source });
+    await using speech = await encoder.open("a.wav", new FakeWhisper(1, 1));
+    expect(await Array.fromAsync(speech.frames())).toHaveLength(2);
   });
 
   test("options out of range are refused", () => {
@@ -216,11 +324,11 @@ describe("the speech encoder", () => {
     await expect(
       encoder.open("a.wav", whisper, { signal: AbortSignal.abort(reason) }),
     ).rejects.toBe(reason);
-    await using features = await encoder.open("a.wav", whisper);
+    await using speech = await encoder.open("a.wav", whisper);
     const controller = new AbortController();
     let frames = 0;
     const iterate = async (): Promise<void> => {
-      for await (const _ of features.frames({ signal: controller.signal })) {
+      for await (const _ of speech.frames({ signal: controller.signal })) {
         if (++frames === 10) controller.abort(reason);
       }
     };
@@ -233,14 +341,15 @@ describe("the speech encoder", () => {
     const fake = new FakeSource(16_000 * 90);
     const open = (): Promise<SpeechFeatures> =>
       createSpeechEncoder({ source: fake.source }).open("a.wav", new FakeWhisper(1, 1));
-    const features = await open();
-    const iterator = features.frames()[Symbol.asyncIterator]();
+    const speech = await open();
+    const iterator = speech.frames()[Symbol.asyncIterator]();
     await iterator.next();
     expect(fake.open).toBe(1);
-    await features[Symbol.asyncDispose]();
+    await speech[Symbol.asyncDispose]();
     expect(fake.open).toBe(0);
     expect((await iterator.next()).done).toBe(true);
-    await expectFailure(collect(features.frames()), "disposed", /disposed/);
+    await expectFailure(Array.fromAsync(speech.frames()), "disposed", /disposed/);
+    await expectFailure(speech.silence(), "disposed", /disposed/);
     const left = await open();
     for await (const _ of left.frames()) break;
     expect(fake.open).toBe(0);
@@ -251,13 +360,13 @@ describe("the speech encoder", () => {
     const minutes = 12;
     const fake = new FakeSource(16_000 * 60 * minutes);
     const whisper = new FakeWhisper(2, 8, (_mel, state) => state);
-    const features = await createSpeechEncoder({ source: fake.source }).open("a.wav", whisper);
-    expect(features.frameCount).toBe(minutes * 60 * 25 + 2);
+    const speech = await createSpeechEncoder({ source: fake.source }).open("a.wav", whisper);
+    expect(speech.frameCount).toBe(minutes * 60 * 25 + 2);
     fake.reads = 0;
     let frame = 0;
     let early = 0;
     let late = 0;
-    for await (const _ of features.frames()) {
+    for await (const _ of speech.frames()) {
       if (++frame % 750 !== 0) continue;
       const used = process.memoryUsage.rss();
       if (frame <= 3000) early = Math.max(early, used);
@@ -266,8 +375,8 @@ describe("the speech encoder", () => {
       expect(fake.reads).toBeLessThanOrEqual(frame / 25 + 62);
       whisper.windows.length = 0;
     }
-    expect(frame).toBe(features.frameCount);
+    expect(frame).toBe(speech.frameCount);
     expect(late - early).toBeLessThan(64 * 1024 * 1024);
-    await features[Symbol.asyncDispose]();
+    await speech[Symbol.asyncDispose]();
   });
 });

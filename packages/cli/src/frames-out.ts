@@ -11,12 +11,12 @@ export function framesOutSink(sink: VideoSink, folder: string): VideoSink {
       const writer = await sink.create(options);
       let index = 0;
       return {
-        async write(frame, patch) {
+        async write(frame, patches = [], timeSeconds) {
           const image = await frame.toRgb();
-          if (patch !== undefined) pastePatch(image, patch);
+          for (const patch of patches) pastePatch(image, patch);
           const path = join(folder, `${String(index).padStart(4, "0")}.png`);
           index += 1;
-          await Promise.all([writePng(path, image), writer.write(frame, patch)]);
+          await Promise.all([writePng(path, image), writer.write(frame, patches, timeSeconds)]);
         },
         finish: () => writer.finish(),
         [Symbol.asyncDispose]: () => writer[Symbol.asyncDispose](),

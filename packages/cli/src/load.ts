@@ -19,14 +19,17 @@ import {
   createInsightFaceDetector,
   createLandmarkFileDetector,
   createMediaPipeDetector,
+  createOcclusionDetector,
   type HardwareAcceleration,
   INSIGHTFACE_LICENCE_NOTICE,
+  OFFICIAL_FACE_LIMITS,
   type VideoCodec,
 } from "@ls/video";
 import { DEMO_MODEL_NAME, DEMO_MODEL_NOTICE, defaultModel, locateModel } from "./bundled-model.ts";
 import { framesOutSink } from "./frames-out.ts";
 import { hostMemory } from "./host-memory.ts";
 import type { RuntimeName } from "./options.ts";
+import { provenanceTags } from "./provenance.ts";
 import { type DeviceNumbers, selectDevices } from "./select-devices.ts";
 
 /** How to make an engine; everything has a default. */
@@ -55,6 +58,11 @@ export interface LoadOptions {
   readonly faceDetector?: "mediapipe" | "insightface" | undefined;
   /** Folder of InsightFace's `det_10g.onnx` and `2d106det.onnx`. */
   readonly faceModel?: string | undefined;
+  /**
+   * Whether MediaPipe also looks for small, turned and cut-off faces in frames that show another face
+   * at a glance: for requests about one of several people. Default false.
+   */
+  readonly thoroughFaces?: boolean | undefined;
   /** JSON file with the alignment points of every frame; no detector is used then. */
   readonly landmarks?: string | undefined;
   /** Folder where every output frame is also written as PNG, before encoding. */
@@ -68,6 +76,11 @@ export interface LoadOptions {
    * device's name also encodes there: faster, but more bytes for the same quality.
    */
   readonly hwaccel?: HardwareAcceleration | undefined;
+  /**
+   * Parts that behave exactly as the official pipeline's, faults included; requests of such an engine
+   * should say the rest, as `infer --compat` does. Default false.
+   */
+  readonly compat?: boolean | undefined;
   /** Reports the conversion of a checkpoint, which happens once per checkpoint and runtime. */
   readonly onGraphProgress?: GraphProgress | undefined;
   /** Called during a run with what a person should be told: software took over from hardware. */
@@ -82,7 +95,7 @@ export interface LoadedEngine extends AsyncDisposable {
   readonly runtime: string;
   /** What a person should be told, licences for example. */
   readonly notices: readonly string[];
-  /** See `LatentSync.run` of `@ls/core`. */
+  /** See `LatentSync.run` of `@ls/core`. Outputs say in their tags that they are synthetic. */
   run(request: LipSyncRequest): AsyncGenerator<LipSyncEvent, void, undefined>;
 }
 
@@ -102,6 +115,7 @@ export async function load(options: LoadOptions = {}): Promise<LoadedEngine> {
     const detector = resources.use(await selectDetector(options, runtime));
     const { resolution, audioFeatureLength } = model.info;
     const aligner = resources.use(createFaceAligner({ resolution }));
+    const windows = options.compat === true ? "official" : "overlapped";
     const { codec, crf, framesOut, hwaccel = "auto", onNotice } = options;
     const acceleration = { hardware: hwaccel, ...(onNotice === undefined ? {} : { onNotice }) };
     const sink = createFfmpegVideoSink({
@@ -115,18 +129,22 @@ export async function load(options: LoadOptions = {}): Promise<LoadedEngine> {
         runtime: runtimes,
         hostMemory,
         ...(options.precision === undefined ? {} : { precision: options.precision }),
-        speech: createSpeechEncoder({ audioFeatureLength }),
+        speech: createSpeechEncoder({ audioFeatureLength, windows }),
         source: createFfmpegVideoSource(acceleration),
         sink: framesOut === undefined ? sink : framesOutSink(sink, framesOut),
         detector,
         aligner,
+        occlusion: resources.use(createOcclusionDetector()),
       }),
     );
     return {
       model: model.info,
       runtime: runtime.name,
       notices: [...notices, ...(usesInsightFace(options) ? [INSIGHTFACE_LICENCE_NOTICE] : [])],
-      run: (request) => engine.run(request),
+      run: (request) => {
+        const tags = provenanceTags({ model: model.info, runtime: runtime.name, request });
+        return engine.run({ ...request, metadata: { ...tags, ...request.metadata } });
+      },
       [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),
     };
   } catch (error) {
@@ -170,7 +188,12 @@ async function selectDetector(options: LoadOptions, runtime: Runtime): Promise<F
   const { landmarks, faceModel } = options;
   const signal = options.signal === undefined ? {} : { signal: options.signal };
   if (landmarks !== undefined) return createLandmarkFileDetector(landmarks);
-  if (!usesInsightFace(options)) return createMediaPipeDetector(signal);
+  if (!usesInsightFace(options)) {
+    const limits = { ...OFFICIAL_FACE_LIMITS, maxFaces: 5 };
+    const official = { limits, measureAppearance: false };
+    const own = { thorough: options.thoroughFaces ?? false };
+    return createMediaPipeDetector({ ...signal, ...(options.compat === true ? official : own) });
+  }
   if (faceModel === undefined) {
     throw new LatentSyncError("invalid_argument", "InsightFace needs its networks' folder.", {
       hint: "Give the folder of det_10g.onnx and 2d106det.onnx with --face-model.",

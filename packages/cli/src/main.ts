@@ -1,15 +1,5 @@
 import { Command, CommanderError } from "commander";
 import type { CommandContext } from "./command-context.ts";
-import { addBenchCommand } from "./commands/bench.ts";
-import { addDemoCommand } from "./commands/demo.ts";
-import { addDeployCommand } from "./commands/deploy.ts";
-import { addEvaluateCommand } from "./commands/evaluate.ts";
-import { addInferCommand } from "./commands/infer.ts";
-import { addInfoCommand } from "./commands/info.ts";
-import { addModelsCommand } from "./commands/models.ts";
-import { addRuntimeCommand } from "./commands/runtime.ts";
-import { addServeCommand } from "./commands/serve.ts";
-import { addSubmitCommand } from "./commands/submit.ts";
 import { Interrupted, listenForInterrupt } from "./interrupt.ts";
 import { translateOfficialFlags } from "./official-flags.ts";
 import { type Complaint, describeError, formatError, type Terminal } from "./terminal.ts";
@@ -26,7 +16,26 @@ Examples:
   latentsync-ts infer --video face.mp4 --audio speech.wav --out out.mp4
 `;
 
-function createProgram(context: CommandContext): Command {
+type AddCommand = (program: Command, context: CommandContext) => void;
+
+/** Commands in the order of the help. A program that runs one need not load what the others do. */
+const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
+  infer: async () => (await import("./commands/infer.ts")).addInferCommand,
+  batch: async () => (await import("./commands/batch.ts")).addBatchCommand,
+  rerun: async () => (await import("./commands/rerun.ts")).addRerunCommand,
+  faces: async () => (await import("./commands/faces.ts")).addFacesCommand,
+  demo: async () => (await import("./commands/demo.ts")).addDemoCommand,
+  evaluate: async () => (await import("./commands/evaluate.ts")).addEvaluateCommand,
+  models: async () => (await import("./commands/models.ts")).addModelsCommand,
+  runtime: async () => (await import("./commands/runtime.ts")).addRuntimeCommand,
+  info: async () => (await import("./commands/info.ts")).addInfoCommand,
+  serve: async () => (await import("./commands/serve.ts")).addServeCommand,
+  submit: async () => (await import("./commands/submit.ts")).addSubmitCommand,
+  bench: async () => (await import("./commands/bench.ts")).addBenchCommand,
+  deploy: async () => (await import("./commands/deploy.ts")).addDeployCommand,
+};
+
+async function createProgram(args: readonly string[], context: CommandContext): Promise<Command> {
   const program = new Command("latentsync-ts")
     .description("Make a face in a video speak given audio: LatentSync, without Python.")
     .version(packageVersion())
@@ -37,16 +46,12 @@ function createProgram(context: CommandContext): Command {
     })
     .addHelpText("after", EXAMPLES)
     .exitOverride();
-  addInferCommand(program, context);
-  addDemoCommand(program, context);
-  addEvaluateCommand(program, context);
-  addModelsCommand(program, context);
-  addRuntimeCommand(program, context);
-  addInfoCommand(program, context);
-  addServeCommand(program, context);
-  addSubmitCommand(program, context);
-  addBenchCommand(program, context);
-  addDeployCommand(program, context);
+  const [name = ""] = args;
+  const named = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  // Help and complaints about a command that is none name them all.
+  for (const load of named === undefined ? Object.values(COMMANDS) : [named]) {
+    (await load())(program, context);
+  }
   return program;
 }
 
@@ -68,9 +73,10 @@ export async function main(args: readonly string[], terminal: Terminal = process
     if (!args.includes("--json")) return;
     terminal.stdout.write(`${JSON.stringify({ type: "error", ...complaint })}\n`);
   };
-  const program = createProgram({ terminal, signal: interrupt.signal });
+  const words = translateOfficialFlags(translateHelp(args));
   try {
-    await program.parseAsync(translateOfficialFlags(translateHelp(args)), { from: "user" });
+    const program = await createProgram(words, { terminal, signal: interrupt.signal });
+    await program.parseAsync(words, { from: "user" });
     return 0;
   } catch (error) {
     // Commander has printed its own message.

@@ -1,5 +1,4 @@
 /** Parsers of option values: a clear usage error for what is not allowed. */
-import type { RelativePoint } from "@ls/core";
 import { InvalidArgumentError, Option } from "commander";
 
 /** A whole number within bounds. */
@@ -22,6 +21,12 @@ export function decimal(minimum: number, maximum: number): (text: string) => num
     }
     return value;
   };
+}
+
+/** A place in a frame, from (0, 0) left top to (1, 1) right bottom. */
+interface RelativePoint {
+  readonly x: number;
+  readonly y: number;
 }
 
 /** A place in the picture: `0.3,0.5` or `30%,50%`. */

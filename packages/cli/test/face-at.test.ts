@@ -2,14 +2,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { writeWav } from "@ls/audio";
-import type { RgbImage, VideoReader } from "@ls/core";
-import {
-  createPerson,
-  createVoice,
-  renderTalkingHead,
-  restingArticulation,
-  synthesizeSpeech,
-} from "@ls/synthetic";
+import type { VideoReader } from "@ls/core";
+import { createVoice, synthesizeSpeech } from "@ls/synthetic";
 import {
   createFfmpegVideoSink,
   createFfmpegVideoSource,
@@ -18,32 +12,15 @@ import {
 } from "@ls/video";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { position } from "../src/options.ts";
+import { COUPLE_SIZE, drawCouple } from "./couple.ts";
 import { run } from "./run.ts";
 
-const WIDTH = 640;
-const HEIGHT = 320;
+const { width: WIDTH } = COUPLE_SIZE;
 const FRAMES = 5;
 
 let folder: string;
 let video: string;
 let audio: string;
-
-/** Two people side by side, the left one larger: the face that is taken where none is named. */
-async function couple(index: number): Promise<RgbImage> {
-  const data = new Uint8Array(WIDTH * HEIGHT * 3).fill(110);
-  for (const [seed, size, left] of [
-    [3, 320, 0],
-    [5, 260, 350],
-  ] as const) {
-    const head = { person: createPerson(seed), articulationAt: () => restingArticulation };
-    const image = await renderTalkingHead({ ...head, width: size, height: size }, index);
-    for (let row = 0; row < size; row++) {
-      const line = image.data.subarray(row * size * 3, (row + 1) * size * 3);
-      data.set(line, (row * WIDTH + left) * 3);
-    }
-  }
-  return { width: WIDTH, height: HEIGHT, data };
-}
 
 async function frames(path: string): Promise<Uint8Array[]> {
   await using reader: VideoReader = await createFfmpegVideoSource().open(path);
@@ -74,8 +51,11 @@ beforeAll(async () => {
     seconds: FRAMES / 25,
   });
   await writeWav(audio, samples, sampleRateHz);
-  const size = { width: WIDTH, height: HEIGHT };
-  const source = createPictureVideo({ ...size, frameCount: FRAMES, picture: couple });
+  const source = createPictureVideo({
+    ...COUPLE_SIZE,
+    frameCount: FRAMES,
+    picture: drawCouple,
+  });
   const sink = createFfmpegVideoSink({ codec: "ffv1" });
   await writeVideo({ sink, path: video, source, audioPath: audio });
 });

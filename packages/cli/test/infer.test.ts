@@ -183,7 +183,9 @@ describe("infer", () => {
       expect(code).toBe(0);
       expect(stderr.match(/^.*demo model.*models pull latentsync-1\.6$/gm)).toHaveLength(1);
       await expectSameFrames(frames, result.frames);
-      const { stdout } = await run(...args, "--audio", join(folder, "no.wav"), "--json");
+      const broken = join(folder, "broken.wav");
+      await writeFile(broken, "no sound");
+      const { stdout } = await run(...args, "--audio", broken, "--json");
       expect(stdout.match(/^\{"type":"notice","message":".*demo model.*$/gm)).toHaveLength(1);
     } finally {
       vi.unstubAllEnvs();

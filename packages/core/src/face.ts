@@ -12,9 +12,18 @@ export interface Face {
   /** Confidence, 0 to 1. */
   readonly score: number;
   readonly points: AlignmentPoints;
+  /**
+   * How far the mouth is open: the gap of the inner lips over the distance of the eyes' outer
+   * corners. 0 when closed, about 0.5 when wide open. Tells who is speaking.
+   */
+  readonly mouthOpening?: number;
+  /** What the person looks like, as a unit vector: faces of one person have a high cosine. */
+  readonly appearance?: Float32Array;
 }
 
 export interface FaceDetector extends AsyncDisposable {
+  /** Its points are given rather than estimated: they are taken as they are, frame by frame. */
+  readonly exact?: boolean;
   /**
    * Faces of a frame that are fit for lip-sync, best first; empty if there is none.
    * @param picture the frame, of which a detector converts no more than it needs.

@@ -59,3 +59,19 @@ export function pastePatch(image: RgbImage, patch: ImagePatch): void {
     image.data.set(line, ((patch.y + row) * image.width + patch.x) * 3);
   }
 }
+
+/** A patch with another one over it, where they overlap. */
+export function overlayPatch(patch: ImagePatch, over: ImagePatch): ImagePatch {
+  const left = Math.max(patch.x, over.x);
+  const right = Math.min(patch.x + patch.width, over.x + over.width);
+  const top = Math.max(patch.y, over.y);
+  const bottom = Math.min(patch.y + patch.height, over.y + over.height);
+  if (left >= right || top >= bottom) return patch;
+  const data = patch.data.slice();
+  for (let y = top; y < bottom; y++) {
+    const from = ((y - over.y) * over.width + left - over.x) * 3;
+    const line = over.data.subarray(from, from + (right - left) * 3);
+    data.set(line, ((y - patch.y) * patch.width + left - patch.x) * 3);
+  }
+  return { ...patch, data };
+}

@@ -1,7 +1,17 @@
 export * from "./errors.ts";
 export * from "./face.ts";
+export {
+  type FaceSelection,
+  type FaceTimeline,
+  type FaceTimelineOptions,
+  type TimelineFace,
+  trackFaces,
+} from "./faces/face-timeline.ts";
+export { speakingSeconds } from "./faces/speaker.ts";
+export type { FootageOptions } from "./footage.ts";
 export * from "./image.ts";
 export * from "./model.ts";
+export * from "./occlusion.ts";
 export * from "./resources.ts";
 export * from "./runtime.ts";
 export * from "./segments.ts";
@@ -33,7 +43,7 @@ export {
   type ChunkDenoiserOptions,
   type ChunkToDenoise,
 } from "./pipeline/chunk-denoiser.ts";
-export type { RelativePoint } from "./pipeline/face-choice.ts";
-export { frameSequence } from "./pipeline/frame-sequence.ts";
+export { frameSequence, type LoopMode } from "./pipeline/playback.ts";
+export type { SilenceMode } from "./pipeline/speech-track.ts";
 export type { ChunkLatents } from "./pipeline/lane.ts";
 export { describePlan, type MemoryNeed, type RunPlan } from "./pipeline/memory-plan.ts";

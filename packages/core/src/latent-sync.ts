@@ -1,10 +1,11 @@
 /** The engine: a model on a runtime, ready to lip-sync videos. */
 import { LatentSyncError } from "./errors.ts";
 import type { FaceAligner, FaceDetector } from "./face.ts";
+import { type FootageOptions, resolveFootage } from "./footage.ts";
 import type { LatentSyncModel, ModelInfo } from "./model.ts";
+import type { OcclusionDetector } from "./occlusion.ts";
 import { DeviceGroup } from "./pipeline/device-group.ts";
 import type { LipSyncEvent } from "./pipeline/events.ts";
-import type { RelativePoint } from "./pipeline/face-choice.ts";
 import type { ChunkLatents } from "./pipeline/lane.ts";
 import { LatestEvents } from "./pipeline/latest-events.ts";
 import { type LipSyncParts, LipSyncRun, type LipSyncSettings } from "./pipeline/lip-sync.ts";
@@ -36,10 +37,12 @@ export interface LatentSyncOptions {
   readonly detector: FaceDetector;
   /** Its resolution must be the model's. */
   readonly aligner: FaceAligner;
+  /** Without it nothing is taken to be in front of a face. */
+  readonly occlusion?: OcclusionDetector;
 }
 
 /** One video to make, and how much work to put into it: as the official pipeline, if nothing is said. */
-export interface LipSyncRequest extends SamplingOptions {
+export interface LipSyncRequest extends SamplingOptions, FootageOptions {
   /** Path of a video with a face. */
   readonly video: string;
   /** Path of the speech: a sound file, or a video whose sound is used. */
@@ -50,14 +53,8 @@ export interface LipSyncRequest extends SamplingOptions {
   readonly seed?: number;
   /** Random numbers of another kind, such as {@link torchCudaGenerator}; `seed` is then not used. */
   readonly random?: NormalGenerator;
-  /** What to do with frames that show no face. Default `pass`: they stay as they are. */
-  readonly framesWithoutFace?: "pass" | "fail";
-  /**
-   * Which face of several: the one nearest to this point in the first frame that shows faces, from
-   * (0, 0) left top to (1, 1). It is followed from frame to frame; frames without it count as frames
-   * without a face. Default: the detector's first in every frame.
-   */
-  readonly faceAt?: RelativePoint;
+  /** Tags of the output file, by FFmpeg's names, such as `comment`. */
+  readonly metadata?: Readonly<Record<string, string>>;
   /**
    * Keeps what is finished, so that the same request goes on where an earlier one was stopped. Every
    * input and setting must be the same: a store belongs to one request.
@@ -173,11 +170,11 @@ export class LatentSync implements AsyncDisposable {
   }
 
   #partsOf(request: LipSyncRequest): LipSyncParts {
-    const { model, aligner, speech, source, sink, detector } = this.#options;
+    const { model, aligner, occlusion, speech, source, sink, detector } = this.#options;
     const { segments, checkMemory = true } = request;
     const chunksPerBatch = request.chunksPerBatch ?? (segments === undefined ? undefined : 1);
     return {
-      ...{ aligner, speech, source, info: model.info, group: this.#group },
+      ...{ aligner, occlusion, speech, source, info: model.info, group: this.#group },
       sink: request.sink ?? sink,
       detector: request.detector ?? detector,
       random: request.random ?? torchCpuGenerator(request.seed ?? DEFAULT_SEED),
@@ -202,19 +199,12 @@ async function beforeAbort(promise: Promise<unknown>, signal: AbortSignal): Prom
 }
 
 function checkRequest(request: LipSyncRequest): LipSyncSettings {
-  const { output, video, audio, faceAt, chunksPerBatch = 1 } = request;
+  const { output, video, audio, chunksPerBatch = 1 } = request;
   if (!Number.isInteger(chunksPerBatch) || chunksPerBatch < 1 || chunksPerBatch > 64) {
     throw new LatentSyncError(
       "invalid_argument",
       `chunksPerBatch must be an integer from 1 to 64, but is ${chunksPerBatch}.`,
       { hint: "Leave it out to have as many as are usual for the device." },
-    );
-  }
-  if (faceAt !== undefined && ![faceAt.x, faceAt.y].every((value) => value >= 0 && value <= 1)) {
-    throw new LatentSyncError(
-      "invalid_argument",
-      `faceAt must have x and y from 0 to 1, but is ${faceAt.x}, ${faceAt.y}.`,
-      { hint: "Divide pixels by the frame's width and height." },
     );
   }
   for (const [name, input] of Object.entries({ video, audio })) {
@@ -231,8 +221,8 @@ function checkRequest(request: LipSyncRequest): LipSyncSettings {
     audio,
     output,
     sampling: resolveSampling(request),
-    requireFaces: request.framesWithoutFace === "fail",
-    faceAt,
+    footage: resolveFootage(request),
+    metadata: request.metadata,
     segments: request.segments,
     onLatents: request.onLatents,
     tracer: request.trace,

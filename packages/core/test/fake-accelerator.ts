@@ -103,7 +103,12 @@ export async function runEngine(
 ): Promise<LipSyncEvent[]> {
   const events: LipSyncEvent[] = [];
   const files = { video: "in.mp4", audio: "in.wav", output: "out.mp4" };
-  for await (const event of engine.run({ ...files, inferenceSteps: 3, ...request })) {
+  for await (const event of engine.run({
+    ...files,
+    inferenceSteps: 3,
+    followFaces: false,
+    ...request,
+  })) {
     events.push(event);
   }
   return events;

@@ -109,7 +109,7 @@ describe("LatentSync", () => {
   it("passes frames without a face through, in their place", async () => {
     const { sink, load } = setUp({ faceless: [0, 3, 4, 9] });
     await using engine = await load();
-    const events = await run(engine);
+    const events = await run(engine, { followFaces: false });
     const untouched = sink.written.flatMap(({ index, patch }) =>
       patch === undefined ? [index] : [],
     );
@@ -128,19 +128,21 @@ describe("LatentSync", () => {
     };
     const { sink, load } = setUp();
     await using engine = await load();
-    await run(engine, { detector });
+    await run(engine, { detector, followFaces: false });
     expect(
       sink.written.flatMap(({ index, patch }) => (patch === undefined ? [index] : [])),
     ).toEqual([2]);
-    await expect(run(engine, { detector, framesWithoutFace: "fail" })).rejects.toThrow(
-      /No face .* frame 2/,
-    );
+    await expect(
+      run(engine, { detector, followFaces: false, framesWithoutFace: "fail" }),
+    ).rejects.toThrow(/No face .* frame 2/);
   });
 
   it("fails at the first frame without a face when told to", async () => {
     const { sink, source, load } = setUp({ faceless: [5] });
     await using engine = await load();
-    await expect(run(engine, { framesWithoutFace: "fail" })).rejects.toThrow(/No face .* frame 5/);
+    await expect(run(engine, { followFaces: false, framesWithoutFace: "fail" })).rejects.toThrow(
+      /No face .* frame 5/,
+    );
     expect(sink.discarded).toBe(true);
     expect(source.openFrames).toBe(0);
   });

@@ -32,7 +32,7 @@ function plan(options: Partial<PlanOptions> = {}) {
     devices: 1,
     precision: "float16",
     use: { guidance: "all" },
-    video: { width: 1920, height: 1080 },
+    video: { width: 1920, height: 1080, framesPerSecond: 25 },
     chunksPerBatch: undefined,
     hostAvailableBytes: undefined,
     deviceAvailableBytes: undefined,
@@ -61,7 +61,9 @@ describe("the memory plan", () => {
     expect(host({ chunksPerBatch: 2 })).toBeGreaterThan(one + GB);
     expect(host({ devices: 2 })).toBeGreaterThan(one * 1.8);
     expect(host({ use: { guidance: "none" } })).toBeLessThan(one - GB);
-    expect(host({ video: { width: 3840, height: 2160 } })).toBeGreaterThan(one + GB);
+    expect(host({ video: { width: 3840, height: 2160, framesPerSecond: 25 } })).toBeGreaterThan(
+      one + GB,
+    );
     expect(host({ info: { ...INFO, resolution: 512 } })).toBeGreaterThan(one + 5 * GB);
     const device = (precision: PlanOptions["precision"]): number =>
       plan({ precision }).deviceMemory?.neededBytes ?? 0;

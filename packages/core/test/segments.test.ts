@@ -58,6 +58,7 @@ async function run(
   const whole = {
     video: "in.mp4",
     audio: "in.wav",
+    followFaces: false,
     output: "out.mp4",
     inferenceSteps: STEPS,
     ...request,

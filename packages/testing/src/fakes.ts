@@ -22,108 +22,10 @@ import {
   type Session,
   type SpeechEncoder,
   type Tensor,
-  type VideoFrame,
-  type VideoReader,
-  type VideoSink,
-  type VideoSource,
 } from "@ls/core";
 
-const WIDTH = 32;
-const HEIGHT = 24;
 const RESOLUTION = 16;
 const LATENT_SIZE = 2;
-
-/** A frame of one grey value: its index in the video. */
-class FakeFrame implements VideoFrame {
-  readonly width = WIDTH;
-  readonly height = HEIGHT;
-  readonly index: number;
-  readonly #open: Set<FakeFrame>;
-
-  constructor(index: number, open: Set<FakeFrame>) {
-    this.index = index;
-    this.#open = open;
-    open.add(this);
-  }
-
-  async toRgb(region: Rectangle = { x: 0, y: 0, width: WIDTH, height: HEIGHT }): Promise<RgbImage> {
-    if (!this.#open.has(this))
-      throw new Error(`Frame ${this.index} was read after it was disposed.`);
-    const { width, height } = region;
-    return { width, height, data: new Uint8Array(width * height * 3).fill(this.index) };
-  }
-
-  clone(): VideoFrame {
-    return new FakeFrame(this.index, this.#open);
-  }
-
-  [Symbol.dispose](): void {
-    this.#open.delete(this);
-  }
-}
-
-/** A video of `frameCount` frames. `openFrames` tells how many were not disposed. */
-export class FakeVideoSource implements VideoSource {
-  readonly #frameCount: number;
-  readonly #frames = new Set<FakeFrame>();
-  mostOpenFrames = 0;
-  openReaders = 0;
-
-  constructor(frameCount: number) {
-    this.#frameCount = frameCount;
-  }
-
-  get openFrames(): number {
-    return this.#frames.size;
-  }
-
-  async open(): Promise<VideoReader> {
-    this.openReaders += 1;
-    return {
-      info: {
-        width: WIDTH,
-        height: HEIGHT,
-        framesPerSecond: 25,
-        estimatedFrameCount: this.#frameCount,
-        description: "fake",
-      },
-      frames: (options) => this.#read(options?.start ?? 0, options?.end ?? this.#frameCount),
-      [Symbol.asyncDispose]: async () => {
-        this.openReaders -= 1;
-      },
-    };
-  }
-
-  async *#read(start: number, end: number): AsyncGenerator<VideoFrame> {
-    for (let index = start; index < Math.min(end, this.#frameCount); index++) {
-      const frame = new FakeFrame(index, this.#frames);
-      this.mostOpenFrames = Math.max(this.mostOpenFrames, this.#frames.size);
-      yield frame;
-    }
-  }
-}
-
-/** Keeps what was written: the index of each source frame, and the first value of its patch. */
-export class FakeVideoSink implements VideoSink {
-  readonly written: { readonly index: number; readonly patch: number | undefined }[] = [];
-  finished = false;
-  discarded = false;
-
-  async create(): ReturnType<VideoSink["create"]> {
-    return {
-      write: async (frame, patch) => {
-        await frame.toRgb();
-        this.written.push({ index: frame.index, patch: patch?.data[0] });
-      },
-      finish: async () => {
-        this.finished = true;
-      },
-      [Symbol.asyncDispose]: async () => {
-        this.discarded = !this.finished;
-      },
-    };
-  }
-}
 
 /** Finds one face in every frame but those of `faceless`. */
 export class FakeFaceDetector implements FaceDetector {
@@ -204,9 +106,10 @@ export class FakeSpeechEncoder implements SpeechEncoder {
       elementsPerFrame,
       async *frames() {
         for (let frame = 0; frame < frameCount; frame++) {
-          yield new Float32Array(elementsPerFrame).fill(frame);
+          yield { features: new Float32Array(elementsPerFrame).fill(frame), voiced: true };
         }
       },
+      silence: async () => new Float32Array(elementsPerFrame).fill(-1),
       [Symbol.asyncDispose]: async () => undefined,
     };
   }

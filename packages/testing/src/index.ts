@@ -1,4 +1,5 @@
 export * from "./compare.ts";
+export * from "./fake-video.ts";
 export * from "./fakes.ts";
 export * from "./lip-sync/index.ts";
 export * from "./onnx-encoder.ts";

@@ -1,49 +1,32 @@
 /** What every pair of `VideoSource` and `VideoSink` must do, as a vitest suite. */
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import {
-  cropImage,
-  type ImagePatch,
-  LatentSyncError,
-  type LatentSyncErrorCode,
-  pastePatch,
-  type Rectangle,
-  type RgbImage,
-  type VideoFrame,
-  type VideoReader,
-  type VideoSink,
-  type VideoSource,
-  type VideoWriter,
-} from "@ls/core";
+import { cropImage, type ImagePatch, pastePatch, type RgbImage } from "@ls/core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { psnr } from "./compare.ts";
+import {
+  create,
+  expectError,
+  firstFrame,
+  type Fixture,
+  FRAMES,
+  HEIGHT,
+  leftovers,
+  LOSSY_PSNR,
+  PATCH,
+  picture,
+  PictureFrame,
+  pictures,
+  readPictures,
+  silence,
+  type VideoConformanceOptions,
+  WIDTH,
+  writePictures,
+} from "./video-fixture.ts";
+import { placesInTime } from "./video-time-conformance.ts";
 
-export interface VideoConformanceOptions {
-  readonly source: VideoSource;
-  readonly sink: VideoSink;
-  /** Extension of the sink's files with the dot; default `.mp4`. */
-  readonly extension?: string;
-  /** Whether the sink gives pixels back exactly. */
-  readonly lossless?: boolean;
-}
-
-const WIDTH = 96;
-const HEIGHT = 64;
-const FRAMES = 12;
-const PATCH: Rectangle = { x: 32, y: 16, width: 32, height: 24 };
-/** What an encode at good quality keeps of smooth pictures. */
-const LOSSY_PSNR = 30;
-
-interface Fixture {
-  readonly options: VideoConformanceOptions;
-  /** Path of a new file in the suite's folder. */
-  path(name: string): string;
-  /** A WAV file longer than the pictures. */
-  readonly sound: string;
-  /** A video of `FRAMES` pictures. */
-  readonly video: string;
-}
+export type { VideoConformanceOptions } from "./video-fixture.ts";
 
 /** Checks a source and a sink against the contracts of the video seam. */
 export function videoConformance(name: string, options: VideoConformanceOptions): void {
@@ -66,120 +49,10 @@ export function videoConformance(name: string, options: VideoConformanceOptions)
     reads(current);
     givesFrames(current);
     writes(current);
+    placesInTime(current);
     refuses(current);
     stops(current);
   });
-}
-
-/** A smooth picture that differs from frame to frame. */
-function picture(index: number): RgbImage {
-  const data = new Uint8Array(WIDTH * HEIGHT * 3);
-  for (let at = 0; at < data.length; at++) {
-    const x = Math.floor(at / 3) % WIDTH;
-    const y = Math.floor(at / 3 / WIDTH);
-    data[at] = 128 + 70 * Math.sin((x + 3 * index) / 17 + (at % 3)) * Math.cos(y / 13);
-  }
-  return { width: WIDTH, height: HEIGHT, data };
-}
-
-class PictureFrame implements VideoFrame {
-  readonly index: number;
-  readonly width = WIDTH;
-  readonly height = HEIGHT;
-
-  constructor(index: number) {
-    this.index = index;
-  }
-
-  toRgb(region: Rectangle = { x: 0, y: 0, width: WIDTH, height: HEIGHT }): Promise<RgbImage> {
-    const { width, height, data } = cropImage(picture(this.index), region);
-    return Promise.resolve({ width, height, data });
-  }
-
-  clone(): VideoFrame {
-    return new PictureFrame(this.index);
-  }
-
-  [Symbol.dispose](): void {}
-}
-
-/** A reader of another implementation than the one under test. */
-const pictures: VideoReader = {
-  info: {
-    width: WIDTH,
-    height: HEIGHT,
-    framesPerSecond: 25,
-    estimatedFrameCount: FRAMES,
-    description: "pictures drawn by the conformance suite",
-  },
-  async *frames({ start = 0, end = FRAMES } = {}) {
-    for (let index = start; index < Math.min(end, FRAMES); index++) {
-      yield await Promise.resolve(new PictureFrame(index));
-    }
-  },
-  async [Symbol.asyncDispose]() {},
-};
-
-/** A mono WAV file of 16 kHz. */
-function silence(seconds: number): Uint8Array {
-  const bytes = seconds * 16_000 * 2;
-  const file = Buffer.alloc(44 + bytes);
-  file.write("RIFF", 0, "latin1");
-  file.writeUInt32LE(36 + bytes, 4);
-  file.write("WAVEfmt ", 8, "latin1");
-  file.writeUInt32LE(16, 16);
-  file.writeUInt16LE(1, 20);
-  file.writeUInt16LE(1, 22);
-  file.writeUInt32LE(16_000, 24);
-  file.writeUInt32LE(32_000, 28);
-  file.writeUInt16LE(2, 32);
-  file.writeUInt16LE(16, 34);
-  file.write("data", 36, "latin1");
-  file.writeUInt32LE(bytes, 40);
-  return file;
-}
-
-function create(fixture: Fixture, path: string, source = pictures): Promise<VideoWriter> {
-  return fixture.options.sink.create({ path, source, audioPath: fixture.sound });
-}
-
-async function writePictures(fixture: Fixture, path: string, patch?: ImagePatch): Promise<void> {
-  await using writer = await create(fixture, path);
-  for await (const frame of pictures.frames()) {
-    using owned = frame;
-    await writer.write(owned, patch);
-  }
-  await writer.finish();
-}
-
-async function readPictures(
-  reader: VideoReader,
-  range: { start?: number; end?: number } = {},
-): Promise<RgbImage[]> {
-  const images: RgbImage[] = [];
-  let index = range.start ?? 0;
-  for await (const frame of reader.frames(range)) {
-    using owned = frame;
-    expect(owned.index).toBe(index);
-    index += 1;
-    images.push(await owned.toRgb());
-  }
-  return images;
-}
-
-async function firstFrame(reader: VideoReader): Promise<VideoFrame> {
-  for await (const frame of reader.frames({ end: 1 })) return frame;
-  throw new Error("The video has no frame.");
-}
-
-async function expectError(promise: Promise<unknown>, codes: LatentSyncErrorCode[]): Promise<void> {
-  const error = await promise.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  if (!LatentSyncError.is(error)) throw new Error("Expected a LatentSyncError.", { cause: error });
-  expect(codes).toContain(error.code);
-  expect(error.message.length).toBeGreaterThan(10);
 }
 
 function reads(current: () => Fixture): void {
@@ -271,7 +144,7 @@ function writes(current: () => Fixture): void {
     await using writer = await create(current(), output, reader);
     for await (const frame of reader.frames()) {
       using owned = frame;
-      await writer.write(owned, owned.index % 2 === 0 ? patch : undefined);
+      await writer.write(owned, owned.index % 2 === 0 ? [patch] : []);
     }
     await writer.finish();
     await using patched = await options.source.open(output);
@@ -282,6 +155,31 @@ function writes(current: () => Fixture): void {
       if (index % 2 === 0) pastePatch(expected, patch);
       const quality = psnr(image.data, expected.data);
       expect(quality).toBeGreaterThan(options.lossless ? Number.MAX_VALUE : LOSSY_PSNR);
+    }
+  });
+
+  it("puts later patches over earlier ones", async () => {
+    const { options, video, path } = current();
+    const fill = (value: number): Uint8Array =>
+      new Uint8Array(PATCH.width * PATCH.height * 3).fill(value);
+    const earlier = { ...PATCH, data: fill(220) };
+    const later = { ...PATCH, x: PATCH.x + 16, y: PATCH.y + 8, data: fill(60) };
+    const output = path(`several${options.extension ?? ".mp4"}`);
+    await using reader = await options.source.open(video);
+    const before = await readPictures(reader);
+    await using writer = await create(current(), output, reader);
+    for await (const frame of reader.frames()) {
+      using owned = frame;
+      await writer.write(owned, [earlier, later]);
+    }
+    await writer.finish();
+    await using patched = await options.source.open(output);
+    for (const [index, image] of (await readPictures(patched)).entries()) {
+      const expected = before[index] as RgbImage;
+      pastePatch(expected, earlier);
+      pastePatch(expected, later);
+      const quality = psnr(image.data, expected.data);
+      expect(quality).toBeGreaterThan(options.lossless ? Number.MAX_VALUE : LOSSY_PSNR - 4);
     }
   });
 
@@ -341,14 +239,8 @@ function refuses(current: () => Fixture): void {
     );
     const data = new Uint8Array(4 * 4 * 3);
     const outside = { x: WIDTH - 2, y: 0, width: 4, height: 4, data };
-    await expectError(writer.write(new PictureFrame(0), outside), ["invalid_argument"]);
+    await expectError(writer.write(new PictureFrame(0), [outside]), ["invalid_argument"]);
   });
-}
-
-/** Files that no test asked for. */
-async function leftovers(fixture: Fixture): Promise<string[]> {
-  const kept = /^(sound|video|patched|foreign|older|text|empty)\./;
-  return (await readdir(fixture.path("."))).filter((name) => !kept.test(name));
 }
 
 function stops(current: () => Fixture): void {

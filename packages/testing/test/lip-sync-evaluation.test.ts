@@ -40,6 +40,7 @@ function clip(frameCount: number, draw: (index: number) => RgbImage, size = [WID
     const image = draw(index);
     const frame: VideoFrame = {
       index,
+      timeSeconds: index / 25,
       width: image.width,
       height: image.height,
       toRgb: async (region = { x: 0, y: 0, ...image }) => {

@@ -16,6 +16,7 @@ import { hasReference, reference, referenceTitle } from "@ls/testing";
 import { faceDetectorConformance } from "@ls/testing/conformance";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { FaceFinder, type FoundFace } from "../src/faces/face-finder.ts";
+import { OFFICIAL_FACE_LIMITS } from "../src/faces/filter-faces.ts";
 import { createMediaPipeDetector, type MediaPipeDetector } from "../src/faces/mediapipe.ts";
 import { loadTensorFlow, packagedModelFolder, type TensorFlow } from "../src/faces/tensorflow.ts";
 import { decodedFrames } from "./decoded-frames.ts";
@@ -310,12 +311,13 @@ describe("createMediaPipeDetector", () => {
 
   it("leaves out faces beyond the limits", async () => {
     const image = await renderFace({ ...SIZE, faceHeight: 90 });
-    await using official = await createMediaPipeDetector({ detectionInterval: 1 });
-    expect(await official.detect(image, 0)).toEqual([]);
-    await using generous = await createMediaPipeDetector({
-      limits: { minWidth: 20, minHeight: 20 },
+    await using official = await createMediaPipeDetector({
+      detectionInterval: 1,
+      limits: OFFICIAL_FACE_LIMITS,
     });
-    expect(await generous.detect(image, 0)).toHaveLength(1);
+    expect(await official.detect(image, 0)).toEqual([]);
+    await using usual = await createMediaPipeDetector();
+    expect(await usual.detect(image, 0)).toHaveLength(1);
   });
 });
 

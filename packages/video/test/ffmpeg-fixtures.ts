@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { LatentSyncError, type RgbImage, type VideoFrame, type VideoReader } from "@ls/core";
 import {
   AV_CODEC_FLAG_GLOBAL_HEADER,
+  AV_FRAME_FLAG_INTERLACED,
+  AV_FRAME_FLAG_TOP_FIELD_FIRST,
   AV_PKT_DATA_DISPLAYMATRIX,
   AVFMT_GLOBALHEADER,
   type AVColorRange,
@@ -43,6 +45,8 @@ export interface TestVideo {
   readonly colorSpace?: AVColorSpace;
   readonly colorRange?: AVColorRange;
   readonly sampleAspectRatio?: Rational;
+  /** Whether a frame is flagged as two fields, the top one first. */
+  readonly interlaced?: (index: number) => boolean;
   /** A 3x3 display matrix, row-major, in the units of FFmpeg. */
   readonly displayMatrix?: readonly number[];
 }
@@ -60,24 +64,28 @@ function fill(frame: Frame, video: TestVideo, index: number): void {
   const pattern = video.pattern ?? moving;
   const data = frame.data ?? [];
   const ten = video.format.includes("10le");
-  const packed = { rgb24: 3, bgr0: 4 }[video.format];
-  const subsampled = video.format.includes("420");
+  const packed = { rgb24: 3, bgr0: 4, bgra: 4 }[video.format];
+  const components = video.format === "bgra" ? 4 : 3;
+  const across = /42[02]p/.test(video.format) ? 1 : 0;
+  const down = video.format.includes("420p") ? 1 : 0;
   for (const [component, plane] of data.entries()) {
     const stride = frame.linesize[component] ?? 0;
-    const shift = component > 0 && subsampled ? 1 : 0;
-    const columns = -(-video.width >> shift);
-    const rows = -(-video.height >> shift);
+    const isChroma = component === 1 || component === 2;
+    const shiftX = isChroma ? across : 0;
+    const shiftY = isChroma ? down : 0;
+    const columns = -(-video.width >> shiftX);
+    const rows = -(-video.height >> shiftY);
     for (let row = 0; row < rows; row++) {
       for (let column = 0; column < columns; column++) {
         const at = row * stride;
         if (packed !== undefined) {
-          for (let c = 0; c < 3; c++) {
+          for (let c = 0; c < components; c++) {
             plane[at + column * packed + c] = pattern(c, column, row, index);
           }
         } else if (ten) {
-          const value = Math.round(4 * pattern(component, column << shift, row << shift, index));
+          const value = Math.round(4 * pattern(component, column << shiftX, row << shiftY, index));
           plane.writeUInt16LE(value, at + column * 2);
-        } else plane[at + column] = pattern(component, column << shift, row << shift, index);
+        } else plane[at + column] = pattern(component, column << shiftX, row << shiftY, index);
       }
     }
   }
@@ -138,6 +146,9 @@ export async function writeVideo(video: TestVideo): Promise<string> {
     frame.height = video.height;
     check(frame.getBuffer(0));
     fill(frame, video, index);
+    if (video.interlaced?.(index) === true) {
+      frame.setFlags(AV_FRAME_FLAG_INTERLACED, AV_FRAME_FLAG_TOP_FIELD_FIRST);
+    }
     frame.pts = BigInt(timeMs(index));
     frame.duration = BigInt(timeMs(index + 1) - timeMs(index));
     check(encoder.sendFrameSync(frame));

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { ConstantRate } from "../src/ffmpeg/frame-placement.ts";
 import { FrameSelection } from "../src/ffmpeg/frame-selection.ts";
 import { FrameTimeline } from "../src/ffmpeg/frame-timeline.ts";
 
@@ -91,7 +92,8 @@ describe("frame selection", () => {
 
 describe("frame timeline", () => {
   function timeline(times: readonly number[]): FrameTimeline {
-    const result = new FrameTimeline(new FrameSelection({ framesPerSecond: 25 }));
+    const selection = new FrameSelection({ framesPerSecond: 25 });
+    const result = new FrameTimeline(new ConstantRate(selection, 25));
     for (const time of times) {
       result.append({ pts: time * 1000, timeSeconds: time, durationSeconds: 1 / 50 });
     }

@@ -1,5 +1,5 @@
 import { readFile, stat } from "node:fs/promises";
-import { LatentSyncError, type VideoFrame, type VideoReader } from "@ls/core";
+import { type ImagePatch, LatentSyncError, type VideoFrame, type VideoReader } from "@ls/core";
 import { psnr } from "@ls/testing";
 import {
   AVCOL_RANGE_JPEG,
@@ -50,8 +50,7 @@ function video(name: string, settings: Partial<TestVideo> = {}): Promise<string>
   });
 }
 
-type Edit = (frame: VideoFrame) => Promise<Parameters<WriteFrame>[1]>;
-type WriteFrame = Awaited<ReturnType<ReturnType<typeof createFfmpegVideoSink>["create"]>>["write"];
+type Edit = (frame: VideoFrame) => Promise<ImagePatch | undefined>;
 
 /** Copies a video through the reader and the writer. */
 async function copy(
@@ -66,7 +65,8 @@ async function copy(
   await using writer = await sink.create({ path, source: reader, audioPath: await sound() });
   for await (const frame of reader.frames()) {
     using owned = frame;
-    await writer.write(owned, await edit(owned));
+    const patch = await edit(owned);
+    await writer.write(owned, patch === undefined ? [] : [patch]);
   }
   await writer.finish();
   return path;

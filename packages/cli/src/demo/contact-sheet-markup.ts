@@ -48,7 +48,7 @@ const CURVES = [
   { colour: "#d0433f", width: 2.5, dash: "" },
   { colour: "#8296a8", width: 1.6, dash: "5 4" },
 ] as const;
-const FONT = "'DejaVu Sans', 'Helvetica Neue', Arial, sans-serif";
+export const FONT = "'DejaVu Sans', 'Helvetica Neue', Arial, sans-serif";
 
 export interface SheetLayout {
   readonly width: number;
@@ -219,14 +219,15 @@ function timeMarks(durationSeconds: number): number[] {
   return Array.from({ length: Math.floor(durationSeconds / step) + 1 }, (_, index) => index * step);
 }
 
-interface TextStyle {
+export interface TextStyle {
   readonly size: number;
   readonly colour?: string;
   readonly anchor?: "start" | "middle" | "end";
   readonly weight?: number;
 }
 
-function text(content: string, x: number, y: number, style: TextStyle): string {
+/** A line of text at a place. */
+export function text(content: string, x: number, y: number, style: TextStyle): string {
   const { size, colour = INK, anchor = "start", weight = 400 } = style;
   return (
     `<text x="${x}" y="${y}" font-size="${size}" fill="${colour}" text-anchor="${anchor}" ` +

@@ -1,16 +1,11 @@
 /** The engine that the service's worker processes import: what `infer` runs, with segments kept. */
 import { availableParallelism } from "node:os";
 import { type LipSyncEvent, resolveSampling, type SamplingSettings } from "@ls/core";
-import { demoModelFolder, readDemoModelManifest } from "@ls/demo-model";
 import { computeSha256 } from "@ls/files";
-import {
-  createSegmentFolder,
-  hashModelFiles,
-  type ModelReference,
-  type SegmentFingerprint,
-} from "@ls/models";
+import { createSegmentFolder, type SegmentFingerprint } from "@ls/models";
 import type { Engine, EngineDescription, EngineFactory, EngineRequest } from "@ls/server";
 import { chooseModel, load, type LoadedEngine } from "../load.ts";
+import { modelHashes } from "../model-hashes.ts";
 import { packageVersion } from "../version.ts";
 import { checkEngineOptions, type EngineOptions } from "./engine-options.ts";
 import { describeHardware } from "./hardware.ts";
@@ -28,7 +23,7 @@ export const createEngine: EngineFactory = async (options, { signal }) => {
   try {
     const description: EngineDescription = {
       software: { name: "latentsync-ts", version: packageVersion() },
-      model: { name: loaded.model.name, files: await modelFiles(reference, signal) },
+      model: { name: loaded.model.name, files: await modelHashes(reference, signal) },
       runtime: { name: loaded.runtime, hardware: await describeHardware(loaded.runtime) },
       notices: [...notices, ...loaded.notices],
     };
@@ -38,16 +33,6 @@ export const createEngine: EngineFactory = async (options, { signal }) => {
     throw error;
   }
 };
-
-/** The bundled model brings its hashes; those of others are computed once and remembered. */
-async function modelFiles(
-  reference: ModelReference,
-  signal: AbortSignal,
-): Promise<Readonly<Record<string, string>>> {
-  if (reference !== demoModelFolder()) return hashModelFiles(reference, { signal });
-  const { files } = await readDemoModelManifest({ signal });
-  return Object.fromEntries(files.map(({ path, sha256 }) => [path, sha256]));
-}
 
 class LocalEngine implements Engine {
   readonly description: EngineDescription;
@@ -72,7 +57,7 @@ class LocalEngine implements Engine {
       output: request.outputPath,
       ...this.#sampling(request),
       seed,
-      ...(faceAt === undefined ? {} : { faceAt }),
+      ...(faceAt === undefined ? {} : { face: { kind: "at", ...faceAt, timeSeconds: 0 } as const }),
       segments,
       signal,
     });

@@ -6,9 +6,10 @@ import type { AlignedFace } from "../face.ts";
 import type { ModelInfo } from "../model.ts";
 import type { NormalGenerator } from "../random/normal-generator.ts";
 import type { SegmentStore } from "../segments.ts";
-import type { PreparedFrame } from "./prepare.ts";
+import type { FaceCovers, MouthPainter } from "./mouth-painter.ts";
+import type { PreparedFace, PreparedFrame } from "./prepare.ts";
 
-/** A frame that shows a face. */
+/** A face that the model sees. */
 export interface FaceFrame {
   /** The frame's number in its video. */
   readonly index: number;
@@ -17,7 +18,7 @@ export interface FaceFrame {
   readonly speech: Float32Array;
 }
 
-/** The frames of a chunk that show a face, ready for the model of any device. */
+/** The faces of one person in a chunk, ready for the model of any device. */
 export interface FaceChunk {
   /** From 0, counting chunks with faces. */
   readonly index: number;
@@ -25,13 +26,19 @@ export interface FaceChunk {
   readonly noise: ChunkNoise;
   /** `[4, F, h, h]` latents that an earlier run has kept: no denoising is needed. */
   readonly kept: Float32Array | undefined;
+  /**
+   * Every face of the person in these frames, in order, with the number of the model's frame whose
+   * mouth it gets: at a rate over the model's, several pictures show the same one.
+   */
+  readonly shown: ReadonlyMap<PreparedFace, number>;
 }
 
 /** Frames that stay together. Whoever has them disposes them. */
 export interface VideoChunk {
   readonly frames: readonly PreparedFrame[];
-  /** `undefined` if no frame shows a face. */
-  readonly faces: FaceChunk | undefined;
+  /** One for each person who is synced. */
+  readonly faces: readonly FaceChunk[];
+  readonly covers: Promise<FaceCovers>;
 }
 
 export function releaseChunk({ frames }: Pick<VideoChunk, "frames">): void {
@@ -43,6 +50,7 @@ export interface FaceChunkOptions {
   /** Drawn from here chunk by chunk, whether a chunk is denoised or was kept. */
   readonly random: NormalGenerator;
   readonly segments: SegmentStore | undefined;
+  readonly painter: Pick<MouthPainter, "covers">;
   readonly signal: AbortSignal;
 }
 
@@ -51,27 +59,52 @@ export async function* readFaceChunks(
   chunks: AsyncIterable<readonly PreparedFrame[]>,
   options: FaceChunkOptions,
 ): AsyncGenerator<VideoChunk> {
-  const { info, random } = options;
+  const { info, random, painter } = options;
   let index = 0;
   for await (const frames of chunks) {
     let owned = true;
     try {
-      const withFaces = frames.flatMap(({ frame, face, speech }) =>
-        face === undefined ? [] : [{ index: frame.index, face, speech }],
-      );
-      let faces: FaceChunk | undefined;
-      if (withFaces.length > 0) {
-        const kept = await recall(index, withFaces.length, options);
-        const noise = drawChunkNoise(withFaces.length, info, random);
-        faces = { index, frames: withFaces, noise, kept };
+      const faces: FaceChunk[] = [];
+      for (const person of peopleIn(frames)) {
+        const kept = await recall(index, person.frames.length, options);
+        const noise = drawChunkNoise(person.frames.length, info, random);
+        faces.push({ index, ...person, noise, kept });
         index += 1;
       }
+      const covers = painter.covers(faces);
+      // Whoever awaits it later sees the error; until then nobody listens.
+      covers.catch(() => undefined);
       owned = false;
-      yield { frames, faces };
+      yield { frames, faces, covers };
     } finally {
       if (owned) releaseChunk({ frames });
     }
   }
+}
+
+interface Person {
+  readonly frames: FaceFrame[];
+  readonly shown: Map<PreparedFace, number>;
+  lastSlot: number;
+}
+
+const newPerson = (): Person => ({ frames: [], shown: new Map(), lastSlot: -1 });
+
+/** The faces of the frames by person, of whom the model sees the first face in each slot. */
+function peopleIn(frames: readonly PreparedFrame[]): Pick<FaceChunk, "frames" | "shown">[] {
+  const people = new Map<number, Person>();
+  for (const { frame, faces, features, slot } of frames) {
+    for (const face of faces) {
+      const person: Person = people.get(face.track) ?? newPerson();
+      people.set(face.track, person);
+      if (slot !== person.lastSlot) {
+        person.frames.push({ index: frame.index, face, speech: features });
+        person.lastSlot = slot;
+      }
+      person.shown.set(face, person.frames.length - 1);
+    }
+  }
+  return [...people.values()].map(({ frames: seen, shown }) => ({ frames: seen, shown }));
 }
 
 async function recall(
@@ -92,8 +125,8 @@ async function recall(
 }
 
 /**
- * Consecutive chunks that can be denoised together: `limit` at most, of equally many faces. Chunks
- * that need no denoising stay alone.
+ * Consecutive chunks that can be denoised together: `limit` at most, of equally many faces. Chunks of
+ * several people, and those that need no denoising, stay alone.
  */
 export async function* groupIntoBatches(
   chunks: AsyncIterable<VideoChunk>,
@@ -120,7 +153,30 @@ export async function* groupIntoBatches(
   }
 }
 
-/** How many faces the UNet gets; `undefined` for a chunk that needs none of it. */
+/** How many faces the UNet gets; `undefined` for a chunk that shares a batch with no other. */
 function denoisedFaces({ faces }: VideoChunk): number | undefined {
-  return faces === undefined || faces.kept !== undefined ? undefined : faces.frames.length;
+  const [only] = faces;
+  return faces.length !== 1 || only?.kept !== undefined ? undefined : only?.frames.length;
+}
+
+/** A batch's chunks in parts that the model takes at once: `limit` at most, of equally many faces. */
+export function* modelBatches(
+  batch: readonly VideoChunk[],
+  limit: number,
+): Generator<readonly FaceChunk[]> {
+  let part: FaceChunk[] = [];
+  for (const chunk of batch.flatMap(({ faces }) => faces)) {
+    const [first] = part;
+    const fits =
+      first === undefined ||
+      (part.length < limit &&
+        first.frames.length === chunk.frames.length &&
+        (first.kept === undefined) === (chunk.kept === undefined));
+    if (!fits) {
+      yield part;
+      part = [];
+    }
+    part.push(chunk);
+  }
+  if (part.length > 0) yield part;
 }

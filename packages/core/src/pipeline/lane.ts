@@ -1,11 +1,6 @@
 /** One device with the model on it: what a batch of chunks goes through there. */
 import { ChunkEncoder } from "../diffusion/chunk-encoder.ts";
-import {
-  type ChunkConditioning,
-  keepSurroundings,
-  normalizePixels,
-  swapFramesAndChannels,
-} from "../diffusion/chunk.ts";
+import { type ChunkConditioning, swapFramesAndChannels } from "../diffusion/chunk.ts";
 import { denoise } from "../diffusion/denoise.ts";
 import type { Guidance } from "../diffusion/guidance.ts";
 import type { NoisePredictor } from "../diffusion/noise-predictor.ts";
@@ -16,7 +11,7 @@ import type { SegmentStore } from "../segments.ts";
 import type { Tracer } from "../trace.ts";
 import type { BareEvent } from "./events.ts";
 import type { FaceChunk } from "./face-chunks.ts";
-import { traced, tracedSync } from "./tracing.ts";
+import { traced } from "./tracing.ts";
 
 /** Latents after a step, for tests and for people who look inside. */
 export interface ChunkLatents {
@@ -68,15 +63,15 @@ export class Lane {
   /**
    * Makes the faces of chunks that have equally many, or of one chunk. May be called for several
    * batches at a time: while one of them is prepared for its next network, the device runs another's.
-   * @returns `[3, R, R]` float32 each, in the order of the chunks and their frames.
+   * @returns for each chunk the faces as the VAE decodes them, `[3, R, R]` float32 each.
    */
-  async generate(batch: readonly FaceChunk[], signal: AbortSignal): Promise<Float32Array[]> {
+  async generate(batch: readonly FaceChunk[], signal: AbortSignal): Promise<Float32Array[][]> {
     const kept = batch.flatMap((chunk) => chunk.kept ?? []);
     const latents = kept.length === batch.length ? kept : await this.#denoise(batch, signal);
-    const faces: Float32Array[] = [];
+    const faces: Float32Array[][] = [];
     for (const [position, chunk] of batch.entries()) {
       if (chunk.kept !== undefined) this.#reportKept(chunk);
-      faces.push(...(await this.#decode(chunk, latents[position] as Float32Array, signal)));
+      faces.push(await this.#decode(chunk, latents[position] as Float32Array, signal));
     }
     return faces;
   }
@@ -132,26 +127,16 @@ export class Lane {
   }
 
   #decode(chunk: FaceChunk, latents: Float32Array, signal: AbortSignal): Promise<Float32Array[]> {
-    const { info, mask, tracer } = this.#settings;
+    const { latentChannels } = this.#settings.info;
     const frames = chunk.frames.length;
     return this.#traced("decode", [chunk], {}, async () => {
-      const perFrame = swapFramesAndChannels(latents, info.latentChannels, frames);
+      const perFrame = swapFramesAndChannels(latents, latentChannels, frames);
       const decoded = await this.#model.vae.decode(perFrame, frames, signal);
-      return tracedSync(tracer, { track: "pixels", name: "keep surroundings" }, () => {
-        const result = keepSurroundings(decoded, this.#pixelsOf(chunk), mask);
-        const size = result.length / frames;
-        return Array.from({ length: frames }, (_, frame) =>
-          result.slice(frame * size, (frame + 1) * size),
-        );
-      });
+      const size = decoded.length / frames;
+      return Array.from({ length: frames }, (_, frame) =>
+        decoded.subarray(frame * size, (frame + 1) * size),
+      );
     });
-  }
-
-  /** Made when it is needed: `[F, 3, R, R]` float32 is four times as large as the faces. */
-  #pixelsOf({ frames }: FaceChunk): Float32Array {
-    return tracedSync(this.#settings.tracer, { track: "pixels", name: "normalise" }, () =>
-      normalizePixels(frames.map(({ face }) => face.pixels)),
-    );
   }
 
   #traced<T>(

@@ -3,8 +3,10 @@ import { MOMENTS_BUDGET_BYTES } from "../diffusion/chunk-encoder.ts";
 import { LatentSyncError } from "../errors.ts";
 import type { ModelInfo } from "../model.ts";
 import type { Precision, Runtime } from "../runtime.ts";
+import type { VideoInfo } from "../video.ts";
 import { networkBytes } from "./network-memory.ts";
 import type { UNetUse } from "./networks.ts";
+import { MODEL_FRAMES_PER_SECOND } from "./playback.ts";
 import { FRAMES_IN_PREPARATION } from "./prepare.ts";
 
 export interface MemoryNeed {
@@ -40,8 +42,7 @@ export interface PlanOptions {
   readonly devices: number;
   readonly precision: Precision;
   readonly use: UNetUse;
-  /** Size of the video's frames. */
-  readonly video: { readonly width: number; readonly height: number };
+  readonly video: Pick<VideoInfo, "width" | "height" | "framesPerSecond">;
   /** At most so many, instead of what is usual for the device. */
   readonly chunksPerBatch: number | undefined;
   readonly hostAvailableBytes: number | undefined;
@@ -139,7 +140,10 @@ function frameBytes(
   const inModel = plan.devices * plan.batchesInFlight;
   // One more is being written, and one waits in front of the devices.
   const batches = inModel + plan.batchesPrepared + 2;
-  const frames = framesPerChunk * (batches * plan.chunksPerBatch + 1) + FRAMES_IN_PREPARATION;
+  // Each model frame stands for several of a faster video.
+  const framesPerSlot = Math.max(1, video.framesPerSecond / MODEL_FRAMES_PER_SECOND);
+  const frames =
+    framesPerSlot * framesPerChunk * (batches * plan.chunksPerBatch + 1) + FRAMES_IN_PREPARATION;
   const pixels = video.width * video.height;
   const face = 3 * resolution ** 2;
   const perFrame =

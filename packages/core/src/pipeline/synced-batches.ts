@@ -1,25 +1,29 @@
 /** Spreads batches of chunks over the lanes, and brings what they make back into order. */
-import { releaseChunk, type VideoChunk } from "./face-chunks.ts";
+import { type FaceChunk, modelBatches, releaseChunk, type VideoChunk } from "./face-chunks.ts";
 import type { LanePool, LaneSlot } from "./lane-pool.ts";
 import { prefetch } from "./prefetch.ts";
+
+/** What the model made of each chunk: `[3, R, R]` float32 for each of its frames. */
+export type GeneratedFaces = ReadonlyMap<FaceChunk, readonly Float32Array[]>;
 
 /** Chunks whose faces are being made. Whoever has it disposes the frames. */
 interface StartedBatch {
   readonly batch: readonly VideoChunk[];
-  /** `[3, R, R]` float32 for every face, in order. */
-  readonly faces: Promise<readonly Float32Array[]>;
+  readonly faces: Promise<GeneratedFaces>;
 }
 
 /** Chunks with their new faces. Whoever has them disposes the frames. */
 export interface SyncedBatch {
   readonly batch: readonly VideoChunk[];
-  readonly faces: readonly Float32Array[];
+  readonly faces: GeneratedFaces;
 }
 
 export interface SpreadOptions {
   readonly lanes: LanePool;
   /** Batches that are begun ahead of the one that the consumer waits for. */
   readonly ahead: number;
+  /** Chunks that a device takes at once, at most. */
+  readonly chunksPerBatch: number;
   readonly signal: AbortSignal;
 }
 
@@ -50,7 +54,7 @@ async function* startBatches(
   batches: AsyncIterable<readonly VideoChunk[]>,
   options: SpreadOptions,
 ): AsyncGenerator<StartedBatch> {
-  const { lanes } = options;
+  const { lanes, chunksPerBatch } = options;
   const stop = new AbortController();
   const signal = AbortSignal.any([options.signal, stop.signal]);
   const working = new Set<Promise<unknown>>();
@@ -60,7 +64,7 @@ async function* startBatches(
       let owned = true;
       try {
         const slot = await lanes.acquire(signal);
-        const faces = generate(batch, slot, signal);
+        const faces = generate([...modelBatches(batch, chunksPerBatch)], slot, signal);
         working.add(faces);
         // Whoever waits for another batch must not wait any longer.
         faces.then(
@@ -85,11 +89,17 @@ async function* startBatches(
 }
 
 async function generate(
-  batch: readonly VideoChunk[],
+  parts: readonly (readonly FaceChunk[])[],
   slot: LaneSlot,
   signal: AbortSignal,
-): Promise<readonly Float32Array[]> {
+): Promise<GeneratedFaces> {
   using lent = slot;
-  const chunks = batch.flatMap(({ faces }) => faces ?? []);
-  return chunks.length === 0 ? [] : await lent.lane.generate(chunks, signal);
+  const generated = new Map<FaceChunk, readonly Float32Array[]>();
+  for (const part of parts) {
+    const faces = await lent.lane.generate(part, signal);
+    for (const [position, chunk] of part.entries()) {
+      generated.set(chunk, faces[position] as readonly Float32Array[]);
+    }
+  }
+  return generated;
 }

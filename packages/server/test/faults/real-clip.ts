@@ -36,14 +36,19 @@ export async function writeClip(folder: string, seconds: number): Promise<RealCl
 /** The clip over and over, the picture in the middle of 1920x1080. */
 export function repeatAtFullHd(clip: RealClip, folder: string, seconds: number): RealClip {
   if (ffmpeg === undefined) throw new Error(ffmpegMissing);
+  const once = join(folder, "once.mp4");
   const long = { video: join(folder, "long.mp4"), speech: join(folder, "long.wav") };
-  const run = (input: string, ...rest: readonly string[]): void => {
-    const source = ["-v", "error", "-y", "-stream_loop", "-1", "-i", input, "-t", String(seconds)];
-    execFileSync(ffmpeg, [...source, ...rest], { stdio: ["ignore", "ignore", "inherit"] });
+  const run = (...args: readonly string[]): void => {
+    const stdio = ["ignore", "ignore", "inherit"] as const;
+    execFileSync(ffmpeg, ["-v", "error", "-y", ...args], { stdio: [...stdio] });
+  };
+  const repeat = (input: string, output: string): void => {
+    run("-stream_loop", "-1", "-i", input, "-t", String(seconds), "-c", "copy", output);
   };
   const filter = "scale=1080:1080,pad=1920:1080:420:0";
   const encoding = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"];
-  run(clip.video, "-vf", filter, ...encoding, "-an", long.video);
-  run(clip.speech, long.speech);
+  run("-i", clip.video, "-vf", filter, ...encoding, "-an", once);
+  repeat(once, long.video);
+  repeat(clip.speech, long.speech);
   return long;
 }

@@ -1,3 +1,4 @@
+export { type BorderFlicker, borderFlicker, regionChange } from "./border-flicker.ts";
 export {
   bestLag,
   lagCorrelation,
@@ -6,6 +7,7 @@ export {
   pearson,
   type Signal,
 } from "./correlation.ts";
+export { edgeColourDifference, type FacePair } from "./edge-colour.ts";
 export {
   evaluateLipSync,
   type EvaluationProgress,

@@ -2,18 +2,14 @@
  * Finds and follows faces with BlazeFace and FaceMesh. A face is looked for where its landmarks were in
  * the frame before, as MediaPipe's own face landmark graph does, which needs that part of the frame only.
  * Differences: FaceMesh runs several times on a new detection, so that landmarks do not depend on how the
- * face was found; following ends when the picture there changes too much (a cut), and the whole frame
- * is searched at regular intervals, so that a new face is seen and what is none is given up.
+ * face was found; following ends when the picture there changes too much (a cut); and the whole frame
+ * is searched at regular intervals, so that a new face is seen and what is none is given up. Where such
+ * a search shows nothing, small, turned and cut-off faces are searched for.
  */
 import { join } from "node:path";
 import type { AlignmentPoints, Rectangle, RgbImage } from "@ls/core";
-import {
-  BLAZE_FACE_OUTPUTS,
-  BLAZE_FACE_SIZE,
-  type BlazeFaceDetection,
-  decodeBlazeFace,
-  suppressWeighted,
-} from "./blaze-face.ts";
+import type { BlazeFaceDetection } from "./blaze-face.ts";
+import type { AppearanceNetwork } from "./face-appearance.ts";
 import {
   alignmentPoints,
   FACE_MESH_OUTPUTS,
@@ -23,18 +19,17 @@ import {
   squareFromDetection,
   squareFromLandmarks,
 } from "./face-mesh.ts";
+import { FaceSearch } from "./face-search.ts";
 import {
   type FramePart,
   rectangleAround,
   type RotatedSquare,
   sampleRotatedSquare,
-  sampleUprightSquare,
-  type UprightSquare,
   wholeFrame,
 } from "./image-sampling.ts";
+import { mouthOpening } from "./mouth.ts";
 import { type ImageGraph, loadImageGraph, type TensorFlow } from "./tensorflow.ts";
 
-const MIN_DETECTION_SCORE = 0.5;
 const MIN_FACE_FLAG = 0.5;
 /** Runs of FaceMesh on a new detection, each on the square that the one before gives. */
 const LANDMARK_PASSES = 3;
@@ -44,10 +39,10 @@ const SAME_FACE_OVERLAP = 0.5;
 const MAX_WIDTH_RATIO = 2;
 /** Mean absolute change of a face's square, of 1, above which it is no longer the same shot. */
 const MAX_CHANGE = 0.14;
-/** BlazeFace finds faces down to about this many pixels of its input. */
-const SMALLEST_FACE = 12;
-/** Neighbouring tiles are this part of their side apart. */
-const TILE_STRIDE = 0.75;
+/** The view in which a face is looked for again, of its landmarks' square. */
+const VICINITY = 2;
+/** Frames after which a followed face's appearance is measured again. */
+const APPEARANCE_INTERVAL = 50;
 
 /** A face with all its landmarks. */
 export interface FoundFace {
@@ -57,11 +52,16 @@ export interface FoundFace {
   readonly points: AlignmentPoints;
   /** `[468, 2]` in pixels of the frame. */
   readonly landmarks: Float64Array;
+  readonly mouthOpening: number;
+  /** Unit vector; `undefined` without a network that tells it. */
+  readonly appearance: Float32Array | undefined;
 }
 
 interface TrackedFace extends FoundFace {
   /** What FaceMesh saw, to notice a cut. */
   readonly pixels: Float32Array;
+  /** Frames since the appearance was measured. */
+  readonly appearanceAge: number;
 }
 
 export interface FaceFinderOptions {
@@ -71,6 +71,8 @@ export interface FaceFinderOptions {
   readonly maxFaces: number;
   /** Width in pixels of the smallest face that is worth a second look at parts of the frame. */
   readonly minWidth: number;
+  /** Looks closely also where a face is found at a glance. Default false. */
+  readonly thorough?: boolean;
 }
 
 /** The frame that a finder was given last. */
@@ -80,36 +82,55 @@ interface LastFrame {
   readonly height: number;
 }
 
+/** The faces of the frame before: where they are now, and those that are no longer there. */
+interface Followed {
+  readonly faces: readonly TrackedFace[];
+  readonly lost: readonly TrackedFace[];
+}
+
+const NONE_FOLLOWED: Followed = { faces: [], lost: [] };
+
 /** Finds faces in the frames of one video, fed in order; other orders work without following. */
 export class FaceFinder implements Disposable {
-  readonly #blazeFace: ImageGraph;
+  readonly #search: FaceSearch;
   readonly #faceMesh: ImageGraph;
+  readonly #appearance: AppearanceNetwork | undefined;
   readonly #options: FaceFinderOptions;
   #tracked: readonly TrackedFace[] = [];
   #lastFrame: LastFrame = { index: Number.NaN, width: 0, height: 0 };
   /** Counts the searched one too. */
   #framesSinceSearch = 0;
+  /** Frames without a face since a close look that was in vain. */
+  #framesSinceCloseLook = Number.POSITIVE_INFINITY;
 
-  private constructor(blazeFace: ImageGraph, faceMesh: ImageGraph, options: FaceFinderOptions) {
-    this.#blazeFace = blazeFace;
-    this.#faceMesh = faceMesh;
+  private constructor(
+    networks: { readonly search: FaceSearch; readonly faceMesh: ImageGraph },
+    appearance: AppearanceNetwork | undefined,
+    options: FaceFinderOptions,
+  ) {
+    this.#search = networks.search;
+    this.#faceMesh = networks.faceMesh;
+    this.#appearance = appearance;
     this.#options = options;
   }
 
-  /** Loads `blazeface.json` and `facemesh.json` from `modelFolder`. */
+  /**
+   * Loads `blazeface.json` and `facemesh.json` from `modelFolder`.
+   * @param appearance tells people apart; the finder disposes it.
+   */
   static async load(
     tensorflow: TensorFlow,
     modelFolder: string,
     options: FaceFinderOptions,
+    appearance?: AppearanceNetwork,
   ): Promise<FaceFinder> {
-    const load = (name: string, inputSize: number): Promise<ImageGraph> =>
-      loadImageGraph(tensorflow, join(modelFolder, name), inputSize);
-    const blazeFace = await load("blazeface.json", BLAZE_FACE_SIZE);
+    const search = await FaceSearch.load(tensorflow, modelFolder, options.minWidth);
     try {
-      const faceMesh = await load("facemesh.json", FACE_MESH_SIZE);
-      return new FaceFinder(blazeFace, faceMesh, options);
+      const path = join(modelFolder, "facemesh.json");
+      const faceMesh = await loadImageGraph(tensorflow, path, FACE_MESH_SIZE);
+      return new FaceFinder({ search, faceMesh }, appearance, options);
     } catch (error) {
-      blazeFace[Symbol.dispose]();
+      search[Symbol.dispose]();
       throw error;
     }
   }
@@ -117,11 +138,14 @@ export class FaceFinder implements Disposable {
   /** All faces of a frame, in no particular order. */
   find(image: RgbImage, frameIndex: number): readonly FoundFace[] {
     const frame = wholeFrame(image);
-    const followed = this.#followed(frame, frameIndex);
-    if (followed !== undefined && !this.#isSearchDue)
-      return this.#keep(followed, frame, frameIndex);
+    const isNext = this.#isNext(frame, frameIndex);
+    const followed = isNext ? this.#followed(frame) : NONE_FOLLOWED;
+    if (followed.faces.length > 0 && followed.lost.length === 0 && !this.#isSearchDue) {
+      return this.#keep(followed.faces, frame, frameIndex);
+    }
+    if (!isNext) this.#framesSinceCloseLook = Number.POSITIVE_INFINITY;
     this.#framesSinceSearch = 0;
-    return this.#keep(this.#search(frame, followed ?? []), frame, frameIndex);
+    return this.#keep(this.#searched(frame, followed), frame, frameIndex);
   }
 
   /** What {@link follow} needs of the frame after the last one; `undefined` if that must be searched. */
@@ -137,19 +161,25 @@ export class FaceFinder implements Disposable {
    * @returns `undefined` if a face is lost: the whole frame must then be given to {@link find}.
    */
   follow(part: FramePart, frameIndex: number): readonly FoundFace[] | undefined {
-    if (this.#isSearchDue) return undefined;
-    const followed = this.#followed(part, frameIndex);
-    return followed === undefined ? undefined : this.#keep(followed, part, frameIndex);
+    if (this.#isSearchDue || !this.#isNext(part, frameIndex)) return undefined;
+    const { faces, lost } = this.#followed(part);
+    return faces.length === 0 || lost.length > 0 ? undefined : this.#keep(faces, part, frameIndex);
   }
 
   [Symbol.dispose](): void {
     this.#tracked = [];
-    this.#blazeFace[Symbol.dispose]();
+    this.#search[Symbol.dispose]();
     this.#faceMesh[Symbol.dispose]();
+    this.#appearance?.[Symbol.dispose]();
   }
 
   get #isSearchDue(): boolean {
     return this.#framesSinceSearch >= this.#options.detectionInterval;
+  }
+
+  #isNext({ frameWidth, frameHeight }: FramePart, frameIndex: number): boolean {
+    const { index, width, height } = this.#lastFrame;
+    return frameIndex === index + 1 && frameWidth === width && frameHeight === height;
   }
 
   #keep(
@@ -158,63 +188,77 @@ export class FaceFinder implements Disposable {
     index: number,
   ): readonly FoundFace[] {
     this.#framesSinceSearch++;
+    this.#framesSinceCloseLook = faces.length > 0 ? Infinity : this.#framesSinceCloseLook + 1;
     this.#tracked = faces;
     this.#lastFrame = { index, width: frameWidth, height: frameHeight };
     return faces;
   }
 
-  /** The faces of the frame before in this one, if this is the next frame and all are still there. */
-  #followed(part: FramePart, frameIndex: number): TrackedFace[] | undefined {
-    const last = this.#lastFrame;
-    const isNext =
-      frameIndex === last.index + 1 &&
-      part.frameWidth === last.width &&
-      part.frameHeight === last.height;
-    if (!isNext || this.#tracked.length === 0 || this.#options.detectionInterval === 1) {
-      return undefined;
-    }
+  /** The faces of the frame before in the next one. */
+  #followed(part: FramePart): Followed {
+    if (this.#options.detectionInterval === 1) return NONE_FOLLOWED;
     const faces: TrackedFace[] = [];
+    const lost: TrackedFace[] = [];
     for (const before of this.#tracked) {
-      const face = this.#readLandmarks(part, squareFromLandmarks(before.landmarks));
-      if (face === undefined || meanChange(face.pixels, before.pixels) > MAX_CHANGE) {
-        return undefined;
-      }
-      faces.push(face);
+      const now = this.#readLandmarks(part, squareFromLandmarks(before.landmarks));
+      const isThere =
+        now !== undefined &&
+        meanChange(now.pixels, before.pixels) <= MAX_CHANGE &&
+        faces.every((other) => !isSameFace(other.box, now.box));
+      if (isThere) faces.push(keepAppearance(now, before));
+      else lost.push(before);
     }
-    return distinct(faces).length < faces.length ? undefined : faces;
+    return { faces, lost };
   }
 
-  /** Searches a whole frame; faces that were followed into it have their landmarks already. */
-  #search(frame: FramePart, followed: readonly TrackedFace[]): TrackedFace[] {
-    const size = Math.max(frame.width, frame.height);
-    const whole = { left: (frame.width - size) / 2, top: (frame.height - size) / 2, size };
-    const faces = this.#meshes(frame, this.#detectIn(frame, whole), followed);
-    const worthTiles = (this.#options.minWidth * BLAZE_FACE_SIZE) / size < SMALLEST_FACE;
-    if (faces.length > 0 || !worthTiles) return faces;
-    const found = tiles(frame, size / 2).flatMap((tile) => this.#detectIn(frame, tile));
-    return this.#meshes(frame, suppressWeighted(found), followed);
-  }
-
-  /** BlazeFace's detections in a part of the frame, in pixels of the frame. */
-  #detectIn(image: RgbImage, square: UprightSquare): BlazeFaceDetection[] {
-    const pixels = sampleUprightSquare(image, square, BLAZE_FACE_SIZE);
-    const outputs = this.#blazeFace.run(pixels, BLAZE_FACE_OUTPUTS);
-    return decodeBlazeFace(outputs, MIN_DETECTION_SCORE).map((detection) =>
-      toFrame(detection, square),
+  /** The faces of a whole frame; those that were followed into it have their landmarks already. */
+  #searched(frame: FramePart, { faces: followed, lost }: Followed): TrackedFace[] {
+    const glanced = this.#settled(frame, this.#search.glance(frame), followed);
+    const missed = followed.filter((face) =>
+      glanced.every(({ box }) => !isSameFace(box, face.box)),
     );
+    const confirmed = missed.filter((face) =>
+      this.#inVicinity(frame, face).some((detection) => shows(detection, face.box)),
+    );
+    const regained = lost.flatMap((face) => this.#inVicinity(frame, face));
+    const faces = distinct([...glanced, ...confirmed, ...this.#settled(frame, regained, glanced)]);
+    const found = this.#isCloseLookDue(faces) ? this.#closeLook(frame, faces) : faces;
+    return found.map((face) => this.#withAppearance(frame, face));
   }
 
-  #meshes(
+  #isCloseLookDue(faces: readonly TrackedFace[]): boolean {
+    if (this.#options.thorough === true) return true;
+    return faces.length === 0 && this.#framesSinceCloseLook >= this.#options.detectionInterval;
+  }
+
+  #closeLook(frame: FramePart, known: readonly TrackedFace[]): TrackedFace[] {
+    this.#framesSinceCloseLook = 0;
+    let faces = [...known];
+    for (const detections of this.#search.closely(frame)) {
+      faces = distinct([...faces, ...this.#settled(frame, detections, faces)]);
+      if (faces.length > 0 && this.#options.thorough !== true) break;
+    }
+    return faces;
+  }
+
+  /** What BlazeFace sees where a face is or was. */
+  #inVicinity(frame: FramePart, { landmarks }: TrackedFace): BlazeFaceDetection[] {
+    const square = squareFromLandmarks(landmarks);
+    return this.#search.within(frame, { ...square, size: square.size * VICINITY });
+  }
+
+  /** The faces of detections, with landmarks; detections of faces that are known have theirs. */
+  #settled(
     frame: FramePart,
     detections: readonly BlazeFaceDetection[],
-    followed: readonly TrackedFace[],
+    known: readonly TrackedFace[],
   ): TrackedFace[] {
     const faces = detections
       .toSorted((a, b) => b.right - b.left - (a.right - a.left))
       .slice(0, this.#options.maxFaces)
       .flatMap(
         (detection) =>
-          followed.find(({ box }) => shows(detection, box)) ??
+          known.find(({ box }) => shows(detection, box)) ??
           this.#settleLandmarks(frame, detection) ??
           [],
       );
@@ -241,36 +285,21 @@ export class FaceFinder implements Disposable {
       points: alignmentPoints(landmarks),
       landmarks,
       pixels,
+      mouthOpening: mouthOpening(values),
+      appearance: undefined,
+      appearanceAge: Number.POSITIVE_INFINITY,
     };
+  }
+
+  #withAppearance(frame: FramePart, face: TrackedFace): TrackedFace {
+    if (this.#appearance === undefined || face.appearanceAge < APPEARANCE_INTERVAL) return face;
+    const appearance = this.#appearance.measure(frame, face.landmarks, face.appearance);
+    return { ...face, appearance, appearanceAge: 0 };
   }
 }
 
-function toFrame(detection: BlazeFaceDetection, square: UprightSquare): BlazeFaceDetection {
-  const scale = square.size / BLAZE_FACE_SIZE;
-  return {
-    score: detection.score,
-    left: square.left + detection.left * scale,
-    top: square.top + detection.top * scale,
-    right: square.left + detection.right * scale,
-    bottom: square.top + detection.bottom * scale,
-    keypoints: detection.keypoints.map(
-      (value, index) => (index % 2 === 0 ? square.left : square.top) + value * scale,
-    ),
-  };
-}
-
-/** Overlapping squares that cover the frame. */
-function tiles(image: RgbImage, size: number): UprightSquare[] {
-  const lefts = tileStarts(image.width, size);
-  return tileStarts(image.height, size).flatMap((top) =>
-    lefts.map((left) => ({ left, top, size })),
-  );
-}
-
-function tileStarts(length: number, size: number): number[] {
-  if (length <= size) return [(length - size) / 2];
-  const steps = Math.ceil((length - size) / (size * TILE_STRIDE));
-  return Array.from({ length: steps + 1 }, (_, index) => ((length - size) * index) / steps);
+function keepAppearance(now: TrackedFace, { appearance, appearanceAge }: TrackedFace): TrackedFace {
+  return { ...now, appearance, appearanceAge: appearanceAge + 1 };
 }
 
 /** Whether a detection is of the face in a box: its centre lies in there, and its size is like it. */
@@ -292,16 +321,17 @@ function shows({ left, top, right, bottom }: BlazeFaceDetection, box: Rectangle)
 function distinct(faces: readonly TrackedFace[]): TrackedFace[] {
   const kept: TrackedFace[] = [];
   for (const face of faces) {
-    if (kept.every((other) => boxOverlap(face.box, other.box) < SAME_FACE_OVERLAP)) kept.push(face);
+    if (kept.every(({ box }) => !isSameFace(box, face.box))) kept.push(face);
   }
   return kept;
 }
 
-function boxOverlap(a: Rectangle, b: Rectangle): number {
+function isSameFace(a: Rectangle, b: Rectangle): boolean {
   const width = Math.min(a.x + a.width, b.x + b.width) - Math.max(a.x, b.x);
   const height = Math.min(a.y + a.height, b.y + b.height) - Math.max(a.y, b.y);
-  if (width <= 0 || height <= 0) return 0;
-  return (width * height) / (a.width * a.height + b.width * b.height - width * height);
+  if (width <= 0 || height <= 0) return false;
+  const shared = width * height;
+  return shared / (a.width * a.height + b.width * b.height - shared) >= SAME_FACE_OVERLAP;
 }
 
 function meanChange(a: Float32Array, b: Float32Array): number {

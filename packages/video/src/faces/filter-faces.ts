@@ -25,6 +25,19 @@ export const OFFICIAL_FACE_LIMITS: FaceLimits = {
   maxFaces: Number.POSITIVE_INFINITY,
 };
 
+/**
+ * The limits of the MediaPipe detector: faces from 40 pixels wide in any posture, with some room for
+ * what their boxes are off, and as wide as a face that lies on its side.
+ */
+export const DEFAULT_FACE_LIMITS: FaceLimits = {
+  minWidth: 35,
+  minHeight: 35,
+  minAspect: 0.2,
+  maxAspect: 2,
+  minScore: 0.5,
+  maxFaces: 5,
+};
+
 /** Size of a box between the whole pixels that its corners are cut to, as the limits measure it. */
 function wholeSize({ box }: Pick<Face, "box">): { width: number; height: number } {
   return {

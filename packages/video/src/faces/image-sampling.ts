@@ -95,6 +95,39 @@ function samplePositions(
 }
 
 /**
+ * As {@link sampleUprightSquare} for a square that is turned.
+ * @returns `[outputSize, outputSize, 3]` float32 in [-1, 1].
+ */
+export function sampleTurnedSquare(
+  { data, width, height }: RgbImage,
+  { centerX, centerY, size, angle }: RotatedSquare,
+  outputSize: number,
+): Float32Array {
+  const output = new Float32Array(outputSize * outputSize * 3).fill(-1);
+  const samples = clamp(Math.ceil(size / outputSize), 1, MAX_SAMPLES_PER_AXIS);
+  const step = size / outputSize / samples;
+  const [cosine, sine] = [Math.cos(angle) * step, Math.sin(angle) * step];
+  const count = outputSize * samples;
+  const gain = 1 / (127.5 * samples * samples);
+  for (let row = 0; row < count; row++) {
+    const v = row + 0.5 - count / 2;
+    const line = Math.floor(row / samples) * outputSize;
+    for (let column = 0; column < count; column++) {
+      const u = column + 0.5 - count / 2;
+      const x = Math.floor(centerX + u * cosine - v * sine);
+      const y = Math.floor(centerY + u * sine + v * cosine);
+      if (x < 0 || y < 0 || x >= width || y >= height) continue;
+      const source = (y * width + x) * 3;
+      const target = (line + Math.floor(column / samples)) * 3;
+      output[target] = (output[target] as number) + (data[source] as number) * gain;
+      output[target + 1] = (output[target + 1] as number) + (data[source + 1] as number) * gain;
+      output[target + 2] = (output[target + 2] as number) + (data[source + 2] as number) * gain;
+    }
+  }
+  return output;
+}
+
+/**
  * The pixels of a frame that {@link sampleRotatedSquare} reads for any of these squares.
  * @returns a rectangle inside the frame.
  */

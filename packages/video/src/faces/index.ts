@@ -1,4 +1,10 @@
-export { type FaceLimits, filterFaces, OFFICIAL_FACE_LIMITS } from "./filter-faces.ts";
+export { appearanceOf, type AppearanceOptions } from "./appearance-of.ts";
+export {
+  DEFAULT_FACE_LIMITS,
+  type FaceLimits,
+  filterFaces,
+  OFFICIAL_FACE_LIMITS,
+} from "./filter-faces.ts";
 export {
   createInsightFaceDetector,
   INSIGHTFACE_LICENCE_NOTICE,

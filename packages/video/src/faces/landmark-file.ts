@@ -40,6 +40,7 @@ export async function createLandmarkFileDetector(
 }
 
 class LandmarkFileDetector implements FaceDetector {
+  readonly exact: boolean = true;
   readonly #path: string;
   readonly #frames: readonly (AlignmentPoints | null)[];
   #disposed = false;

@@ -8,6 +8,7 @@ import type { TensorFlowBackend } from "./tensorflow.ts";
 /** A face with its mouth, which FaceMesh's landmarks show. */
 export interface MediaPipeFace extends Face {
   readonly mouth: Mouth;
+  readonly mouthOpening: number;
 }
 
 /** The worker's `workerData`. */
@@ -15,6 +16,7 @@ export interface MediaPipeWorkerData {
   readonly backend: TensorFlowBackend;
   readonly modelFolder: string | undefined;
   readonly finder: FaceFinderOptions;
+  readonly measureAppearance: boolean;
 }
 
 export interface DetectRequest {

@@ -8,7 +8,7 @@ import {
   type RgbImage,
   rgbOf,
 } from "@ls/core";
-import { type FaceLimits, filterFaces, OFFICIAL_FACE_LIMITS } from "./filter-faces.ts";
+import { DEFAULT_FACE_LIMITS, type FaceLimits, filterFaces } from "./filter-faces.ts";
 import type {
   DetectRequest,
   MediaPipeFace,
@@ -19,15 +19,25 @@ import { checkRgbImage } from "./rgb-image-check.ts";
 import type { TensorFlowBackend } from "./tensorflow.ts";
 
 const DEFAULT_DETECTION_INTERVAL = 10;
-const DEFAULT_MAX_FACES = 5;
 
 export interface MediaPipeDetectorOptions {
   /** Default `auto`: `node-gpu` when `@tensorflow/tfjs-node-gpu` is installed, else `wasm`. */
   readonly backend?: TensorFlowBackend;
-  /** Folder of `blazeface.json` and `facemesh.json`; default: that of `@vladmandic/human`. */
+  /**
+   * Folder of `blazeface.json`, `facemesh.json` and, if there, `faceres.json`; default: that of
+   * `@vladmandic/human`.
+   */
   readonly modelFolder?: string;
-  /** Which faces to leave out; default: the official pipeline's limits, and at most 5 faces. */
+  /** Which faces to leave out; those that are not given are {@link DEFAULT_FACE_LIMITS}. */
   readonly limits?: Partial<FaceLimits>;
+  /**
+   * Whether small, turned and cut-off faces are also searched for in frames that show another face
+   * at a glance, whenever the whole frame is searched: slower, and for footage of several people.
+   * Default false.
+   */
+  readonly thorough?: boolean;
+  /** Whether faces get their `appearance`, about every 50 frames. Default true. */
+  readonly measureAppearance?: boolean;
   /**
    * Frames from one search of the whole frame to the next, while consecutive frames are given and
    * every face is where it was; default 10. With 1 no frame depends on the one before.
@@ -53,7 +63,7 @@ export async function createMediaPipeDetector(
   options: MediaPipeDetectorOptions = {},
 ): Promise<MediaPipeDetector> {
   options.signal?.throwIfAborted();
-  const limits = { maxFaces: DEFAULT_MAX_FACES, ...options.limits };
+  const limits = { ...DEFAULT_FACE_LIMITS, ...options.limits };
   const detectionInterval = options.detectionInterval ?? DEFAULT_DETECTION_INTERVAL;
   if (!Number.isInteger(detectionInterval) || detectionInterval < 1) {
     throw new LatentSyncError(
@@ -67,8 +77,10 @@ export async function createMediaPipeDetector(
     finder: {
       detectionInterval,
       maxFaces: limits.maxFaces,
-      minWidth: limits.minWidth ?? OFFICIAL_FACE_LIMITS.minWidth,
+      minWidth: limits.minWidth,
+      thorough: options.thorough ?? false,
     },
+    measureAppearance: options.measureAppearance ?? true,
   });
   try {
     const ready = await orAborted(worker.ready, options.signal);

@@ -28,7 +28,7 @@ export interface MouthRuler extends AsyncDisposable {
 export async function createMouthRuler(
   options: MediaPipeDetectorOptions = {},
 ): Promise<MouthRuler> {
-  const detector = await createMediaPipeDetector(options);
+  const detector = await createMediaPipeDetector({ measureAppearance: false, ...options });
   return {
     async measure(image, frameIndex, callOptions) {
       const [face] = await detector.detect(image, frameIndex, callOptions);

@@ -37,6 +37,21 @@ export function mouthOf(landmarks: Float64Array): Mouth {
   };
 }
 
+/**
+ * `Face.mouthOpening`: as {@link Mouth.opening}, but measured in space, so that a head that turns away
+ * does not seem to open its mouth.
+ * @param values FaceMesh's `[468, 3]`, in pixels of its input.
+ */
+export function mouthOpening(values: Float32Array): number {
+  return spatialDistance(values, INNER_LIPS) / spatialDistance(values, EYE_CORNERS);
+}
+
+function spatialDistance(values: Float32Array, [from, to]: readonly [number, number]): number {
+  const along = (axis: number): number =>
+    (values[to * 3 + axis] as number) - (values[from * 3 + axis] as number);
+  return Math.hypot(along(0), along(1), along(2));
+}
+
 function distance(landmarks: Float64Array, [from, to]: readonly [number, number]): number {
   return Math.hypot(
     (landmarks[to * 2] as number) - (landmarks[from * 2] as number),

@@ -1,7 +1,9 @@
 import { LatentSyncError, type Rectangle, type RgbImage, type VideoFrame } from "@ls/core";
 import type { Frame } from "node-av/lib";
 import type { ColourEncoding } from "./colour.ts";
-import { convertAreaToRgb, expandRegion, packRgb, referenceFrame } from "./native-frame.ts";
+import { greyGrid } from "./grey-grid.ts";
+import { referenceFrame, storedToRgb } from "./native-frame.ts";
+import { displayedSize, displayPixels, isSquare, storedRegion } from "./square-pixels.ts";
 
 /** Throws unless `region` has whole numbers, is not empty and lies inside the frame. */
 export function checkRegion(region: Rectangle, width: number, height: number): void {
@@ -17,9 +19,18 @@ export function checkRegion(region: Rectangle, width: number, height: number): v
   }
 }
 
-/** A decoded frame in its native pixel format. */
+/** Position, time and length on screen of a frame. */
+type FramePlace = Pick<VideoFrame, "index" | "timeSeconds"> & { readonly durationSeconds: number };
+
+/**
+ * A decoded frame in its native pixel format. Its size, regions and RGB are in square pixels, whatever
+ * the shape of the stored ones.
+ */
 export class FfmpegVideoFrame implements VideoFrame {
   readonly index: number;
+  readonly timeSeconds: number;
+  /** How long it is on screen in its source. */
+  readonly durationSeconds: number;
   readonly width: number;
   readonly height: number;
   /** Matrix and range that this frame's pixels are in. */
@@ -27,10 +38,13 @@ export class FfmpegVideoFrame implements VideoFrame {
   #native: Frame | undefined;
 
   /** Takes over `native`. */
-  constructor(native: Frame, index: number, encoding: ColourEncoding) {
-    this.index = index;
-    this.width = native.width;
-    this.height = native.height;
+  constructor(native: Frame, place: FramePlace, encoding: ColourEncoding) {
+    const { width, height } = displayedSize(native);
+    this.index = place.index;
+    this.timeSeconds = place.timeSeconds;
+    this.durationSeconds = place.durationSeconds;
+    this.width = width;
+    this.height = height;
     this.encoding = encoding;
     this.#native = native;
   }
@@ -48,18 +62,19 @@ export class FfmpegVideoFrame implements VideoFrame {
     const { width, height } = this;
     const wanted = region ?? { x: 0, y: 0, width, height };
     checkRegion(wanted, width, height);
-    const area = expandRegion(wanted, frame);
-    using target = await convertAreaToRgb(frame, this.encoding, area);
-    const inside = { ...wanted, x: wanted.x - area.x, y: wanted.y - area.y };
-    return {
-      width: wanted.width,
-      height: wanted.height,
-      data: packRgb(target, inside),
-    };
+    if (isSquare(frame)) return await storedToRgb(frame, this.encoding, wanted);
+    const stored = storedRegion(frame, wanted);
+    const image = await storedToRgb(frame, this.encoding, stored);
+    return displayPixels(frame, image, stored, wanted);
+  }
+
+  greys(columns: number, rows: number): Uint8Array {
+    using frame = this.reference();
+    return greyGrid(frame, columns, rows);
   }
 
   clone(): FfmpegVideoFrame {
-    return new FfmpegVideoFrame(this.reference(), this.index, this.encoding);
+    return new FfmpegVideoFrame(this.reference(), this, this.encoding);
   }
 
   [Symbol.dispose](): void {

@@ -26,28 +26,40 @@ import {
   rgbFrame,
   tagEncoding,
 } from "./native-frame.ts";
-import type { VideoEncoderProfile } from "./output-format.ts";
+import type { Container, VideoEncoderProfile } from "./output-format.ts";
 import { applyPatch } from "./patch.ts";
+import { type PixelLayout, pixelLayout } from "./pixel-layout.ts";
 
 const RGB_ENCODING: ColourEncoding = { matrix: AVCOL_SPC_RGB, range: AVCOL_RANGE_JPEG };
 
 export interface FrameComposerOptions {
   readonly profile: VideoEncoderProfile;
+  readonly container: Container;
   /** Pixel formats that the encoder takes. */
   readonly encoderFormats: readonly AVPixelFormat[];
+  /** Size of the frames in square pixels. */
   readonly width: number;
   readonly height: number;
+  /** Told once, of the first frame, what it is brought to. */
+  readonly onFormat?: (source: PixelLayout, output: PixelLayout) => void;
 }
 
 export class FrameComposer {
   readonly #options: FrameComposerOptions;
+  #formatTold = false;
+  #pads = false;
 
   constructor(options: FrameComposerOptions) {
     this.#options = options;
   }
 
-  /** A frame for the encoder, which the caller frees. `frame` and `patch` are left as they are. */
-  async compose(frame: VideoFrame, patch: ImagePatch | undefined): Promise<Frame> {
+  /** Whether frames have been made larger for the encoder. */
+  get pads(): boolean {
+    return this.#pads;
+  }
+
+  /** A frame for the encoder, which the caller frees. `frame` and `patches` are left as they are. */
+  async compose(frame: VideoFrame, patches: readonly ImagePatch[]): Promise<Frame> {
     const { width, height } = this.#options;
     if (frame.width !== width || frame.height !== height) {
       throw new LatentSyncError(
@@ -55,18 +67,18 @@ export class FrameComposer {
         `Frame ${frame.index} has ${frame.width}x${frame.height} pixels, but the output has ${width}x${height}.`,
       );
     }
-    if (patch) checkPatch(patch, width, height);
+    for (const patch of patches) checkPatch(patch, width, height);
     if (!(frame instanceof FfmpegVideoFrame)) {
       const image = await frame.toRgb();
-      if (patch) pastePatch(image, patch);
+      for (const patch of patches) pastePatch(image, patch);
       using native = rgbFrame(image.data, width, height);
       return await this.#finish(native, RGB_ENCODING);
     }
     using native = frame.reference();
-    if (patch) {
+    if (patches.length > 0) {
       checkResult(native.makeWritable(), "runtime", "Cannot copy a frame", "Free some memory.");
-      await applyPatch(native, frame.encoding, patch);
     }
+    for (const patch of patches) await applyPatch(native, frame.encoding, patch);
     return await this.#finish(native, frame.encoding);
   }
 
@@ -81,6 +93,7 @@ export class FrameComposer {
 
   async #convert(native: Frame, encoding: ColourEncoding): Promise<Frame> {
     const format = this.#formatFor(native);
+    this.#tellFormat(native, format);
     if (format === native.format) return referenceFrame(native);
     using source = referenceFrame(native);
     tagEncoding(source, encoding);
@@ -99,10 +112,17 @@ export class FrameComposer {
     }
   }
 
+  #tellFormat(native: Frame, format: AVPixelFormat): void {
+    if (this.#formatTold) return;
+    this.#formatTold = true;
+    const output = pixelLayout(format);
+    if (output) this.#options.onFormat?.(layoutOf(native), output);
+  }
+
   #formatFor(native: Frame): AVPixelFormat {
     const own = native.format as AVPixelFormat;
-    const { profile, encoderFormats } = this.#options;
-    const name = profile.pixelFormat(layoutOf(native));
+    const { profile, container, encoderFormats } = this.#options;
+    const name = profile.pixelFormat(layoutOf(native), container);
     if (name !== undefined) return avGetPixFmtFromName(name);
     return encoderFormats.includes(own)
       ? own
@@ -115,6 +135,7 @@ export class FrameComposer {
     const width = Math.ceil(frame.width / unit) * unit;
     const height = Math.ceil(frame.height / unit) * unit;
     if (width === frame.width && height === frame.height) return referenceFrame(frame);
+    this.#pads = true;
     return cropFrame(frame, { x: 0, y: 0, width, height });
   }
 }

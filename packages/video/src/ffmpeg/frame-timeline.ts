@@ -1,32 +1,12 @@
 /**
  * What a reader remembers of a file: the times of decoded frames and which of them each output
- * frame shows, so that every later pass gives the same pictures. 12 bytes a frame.
+ * frame shows, so that every later pass gives the same pictures. 12 to 20 bytes a frame.
  */
-import type { FrameSelection } from "./frame-selection.ts";
+import type { FramePlacement } from "./frame-placement.ts";
+import { GrowingArray } from "./growing-array.ts";
 
-/** A typed array that grows by doubling. */
-class GrowingArray {
-  #values: Float64Array | Uint32Array;
-  length = 0;
-
-  constructor(values: Float64Array | Uint32Array) {
-    this.#values = values;
-  }
-
-  push(value: number): void {
-    if (this.length === this.#values.length) {
-      const larger = new (this.#values.constructor as Float64ArrayConstructor)(this.length * 2);
-      larger.set(this.#values);
-      this.#values = larger;
-    }
-    this.#values[this.length] = value;
-    this.length += 1;
-  }
-
-  at(index: number): number {
-    return index < this.length ? (this.#values[index] as number) : Number.NaN;
-  }
-}
+/** A frame that begins this much before a limit begins at it: containers round to milliseconds. */
+const ROUNDING_SECONDS = 0.001;
 
 export interface DecodedTime {
   /** Presentation time in the stream's time base; undefined if the file gives none. */
@@ -35,18 +15,32 @@ export interface DecodedTime {
   readonly durationSeconds: number;
 }
 
+/** Part of a file, in seconds of its time. */
+export interface TimeRange {
+  readonly startSeconds?: number | undefined;
+  readonly endSeconds?: number | undefined;
+}
+
 export class FrameTimeline {
-  readonly #selection: FrameSelection;
+  readonly #placement: FramePlacement;
   readonly #decoded: GrowingArray = new GrowingArray(new Float64Array(256));
   readonly #outputs: GrowingArray = new GrowingArray(new Uint32Array(256));
+  /** The part's limits; 0 for the start if it is not cut. */
+  readonly #start: number;
+  readonly #end: number;
+  /** The last frame that begins at the start or before: it is on screen there. */
+  #onScreen: { readonly ordinal: number; readonly until: number } | undefined;
+  #decodedEnd = 0;
   #complete = false;
   #ordered = true;
 
-  constructor(selection: FrameSelection) {
-    this.#selection = selection;
+  constructor(placement: FramePlacement, range: TimeRange = {}) {
+    this.#placement = placement;
+    this.#start = range.startSeconds ?? 0;
+    this.#end = range.endSeconds ?? Number.POSITIVE_INFINITY;
   }
 
-  /** Frames decoded so far, counted from the start of the file. */
+  /** Frames decoded so far, counted from where decoding starts. */
   get decodedCount(): number {
     return this.#decoded.length;
   }
@@ -56,7 +50,7 @@ export class FrameTimeline {
     return this.#outputs.length;
   }
 
-  /** Whether the end of the file has been reached. */
+  /** Whether the end of the file, or of the part of it, has been reached. */
   get complete(): boolean {
     return this.#complete;
   }
@@ -66,30 +60,49 @@ export class FrameTimeline {
     return this.#ordered;
   }
 
-  /** Appends the next decoded frame. */
+  /** Whether decoding started late for the part that is wanted. */
+  get startsLate(): boolean {
+    return this.#start > 0 && this.#onScreen === undefined && this.#outputs.length > 0;
+  }
+
+  /** Appends the next decoded frame; one past the part's end completes the timeline instead. */
   append(time: DecodedTime): void {
-    const ordinal = this.#decoded.length;
-    const pts = time.pts ?? Number.NaN;
-    if (!(ordinal === 0 ? !Number.isNaN(pts) : pts > this.#decoded.at(ordinal - 1))) {
-      this.#ordered = false;
+    const startsAt = time.timeSeconds ?? this.#decodedEnd;
+    this.#decodedEnd = startsAt + time.durationSeconds;
+    if (startsAt >= this.#end - ROUNDING_SECONDS) {
+      this.#placeOnScreen();
+      this.finish();
+      return;
     }
-    this.#decoded.push(pts);
-    const { previous, current } = this.#selection.push(time.timeSeconds, time.durationSeconds);
-    for (let copy = 0; copy < previous; copy++) this.#outputs.push(Math.max(0, ordinal - 1));
-    for (let copy = 0; copy < current; copy++) this.#outputs.push(ordinal);
+    const ordinal = this.#remember(time.pts ?? Number.NaN);
+    if (this.#start > 0 && startsAt <= this.#start + ROUNDING_SECONDS) {
+      this.#onScreen = { ordinal, until: this.#decodedEnd };
+      return;
+    }
+    this.#placeOnScreen();
+    const own = time.timeSeconds === undefined ? undefined : time.timeSeconds - this.#start;
+    this.#place(ordinal, own, Math.min(time.durationSeconds, this.#end - startsAt));
   }
 
   /** Marks the end of the file. */
   finish(): void {
     if (this.#complete) return;
+    if (this.#onScreen && this.#onScreen.until > this.#start + ROUNDING_SECONDS) {
+      this.#placeOnScreen();
+    }
     this.#complete = true;
-    const copies = this.#decoded.length === 0 ? 0 : this.#selection.finish();
+    const copies = this.#outputs.length === 0 ? 0 : this.#placement.finish();
     for (let copy = 0; copy < copies; copy++) this.#outputs.push(this.#decoded.length - 1);
   }
 
   /** Position among decoded frames of the picture that output frame `index` shows. */
   ordinalOfOutput(index: number): number {
     return this.#outputs.at(index);
+  }
+
+  /** When an output frame is shown, from the sequence's start on. */
+  secondsOf(index: number): number {
+    return this.#placement.secondsOf(index);
   }
 
   ptsOf(ordinal: number): number {
@@ -108,5 +121,26 @@ export class FrameTimeline {
       else high = middle - 1;
     }
     return -1;
+  }
+
+  #remember(pts: number): number {
+    const ordinal = this.#decoded.length;
+    if (!(ordinal === 0 ? !Number.isNaN(pts) : pts > this.#decoded.at(ordinal - 1))) {
+      this.#ordered = false;
+    }
+    this.#decoded.push(pts);
+    return ordinal;
+  }
+
+  #placeOnScreen(): void {
+    if (this.#onScreen === undefined || this.#outputs.length > 0) return;
+    const { ordinal, until } = this.#onScreen;
+    this.#place(ordinal, 0, Math.max(0, Math.min(until, this.#end) - this.#start));
+  }
+
+  #place(ordinal: number, timeSeconds: number | undefined, durationSeconds: number): void {
+    const { previous, current } = this.#placement.push(timeSeconds, durationSeconds);
+    for (let copy = 0; copy < previous; copy++) this.#outputs.push(Math.max(0, ordinal - 1));
+    for (let copy = 0; copy < current; copy++) this.#outputs.push(ordinal);
   }
 }

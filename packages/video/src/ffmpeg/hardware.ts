@@ -19,6 +19,7 @@ import {
   HardwareDeviceContext,
   type Stream,
 } from "node-av/lib";
+import { hasAlphaBeside } from "./alpha-stream.ts";
 import { checkResult } from "./ffmpeg-error.ts";
 import { silenceFfmpeg } from "./media-input.ts";
 import { allocateFrame, convertFrame, referenceFrame } from "./native-frame.ts";
@@ -204,8 +205,9 @@ export class VideoHardware {
 }
 
 /** Why a stream is not for hardware, which would change its pictures; `undefined` if it is. */
-function softwareReason({ codecpar }: Stream): string | undefined {
-  const { width, height, format } = codecpar;
+function softwareReason(stream: Stream): string | undefined {
+  const { width, height, format } = stream.codecpar;
+  if (hasAlphaBeside(stream)) return "its pictures are transparent";
   if (format !== AV_PIX_FMT_YUV420P) return "its pixels are not 8 bit 4:2:0";
   return width % 2 === 0 && height % 2 === 0 ? undefined : `its size ${width}x${height} is odd`;
 }

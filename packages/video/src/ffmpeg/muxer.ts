@@ -3,28 +3,55 @@ import { Dictionary, FormatContext, type IRational, type Packet, type Stream } f
 import { checkResult } from "./ffmpeg-error.ts";
 import { fileUrl, silenceFfmpeg } from "./media-input.ts";
 
+/** Tags that have a place of their own in MP4; others need QuickTime's way of writing tags. */
+const MP4_TAGS: ReadonlySet<string> = new Set([
+  "album",
+  "artist",
+  "comment",
+  "composer",
+  "copyright",
+  "date",
+  "description",
+  "genre",
+  "lyrics",
+  "synopsis",
+  "title",
+  // FFmpeg writes it into QuickTime files; for MP4, `appendXmp` does.
+  "xmp",
+]);
+
 const WRITE_HINT = "Check the output's folder and the free space on its disk.";
+
+export interface MuxerOptions {
+  /** FFmpeg's name of the container. */
+  readonly muxer: string;
+  /** What errors name: the file is written elsewhere first. */
+  readonly shownPath: string;
+  /** Tags of the file. */
+  readonly metadata: Readonly<Record<string, string>>;
+}
 
 /** Writes packets of several streams to one file. Calls must not overlap. */
 export class Muxer implements AsyncDisposable {
   readonly #context: FormatContext;
   readonly #path: string;
+  readonly #metadata: Readonly<Record<string, string>>;
+  readonly #muxer: string;
   #open = false;
   #headerWritten = false;
 
-  private constructor(context: FormatContext, path: string) {
+  private constructor(context: FormatContext, options: MuxerOptions) {
     this.#context = context;
-    this.#path = path;
+    this.#path = options.shownPath;
+    this.#metadata = options.metadata;
+    this.#muxer = options.muxer;
   }
 
-  /**
-   * @param muxer FFmpeg's name of the container.
-   * @param shownPath what errors name, if the file is written elsewhere first.
-   */
-  static async create(path: string, muxer: string, shownPath: string = path): Promise<Muxer> {
+  static async create(path: string, options: MuxerOptions): Promise<Muxer> {
     silenceFfmpeg();
     const context = new FormatContext();
-    const created = new Muxer(context, shownPath);
+    const created = new Muxer(context, options);
+    const { muxer, metadata } = options;
     try {
       checkResult(
         context.allocOutputContext2(null, muxer, fileUrl(path)),
@@ -32,6 +59,7 @@ export class Muxer implements AsyncDisposable {
         `FFmpeg has no ${muxer} writer`,
         "Choose another output extension.",
       );
+      if (Object.keys(metadata).length > 0) context.metadata = Dictionary.fromObject(metadata);
       created.#check(await context.openOutput());
       created.#open = true;
       return created;
@@ -51,9 +79,18 @@ export class Muxer implements AsyncDisposable {
   }
 
   async writeHeader(): Promise<void> {
-    using options = Dictionary.fromObject({ movflags: "+faststart" });
+    using options = Dictionary.fromObject(this.#headerOptions());
     this.#check(await this.#context.writeHeader(options));
     this.#headerWritten = true;
+  }
+
+  #headerOptions(): Record<string, string> {
+    if (this.#muxer === "matroska" || this.#muxer === "webm") {
+      // Without the numbers drawn by lot that name its parts: the same frames give the same file.
+      return { fflags: "+bitexact" };
+    }
+    const plain = Object.keys(this.#metadata).every((key) => MP4_TAGS.has(key));
+    return { movflags: plain ? "+faststart" : "+faststart+use_metadata_tags" };
   }
 
   /** Takes over the packet's content. `timeBase` is that of its times. */

@@ -1,6 +1,9 @@
 /** What this package does with FFmpeg's frames: allocate, cut out, convert. All of it bounded work. */
-import { LatentSyncError, type Rectangle } from "@ls/core";
+import { LatentSyncError, type Rectangle, type RgbImage } from "@ls/core";
 import {
+  AV_FRAME_DATA_CONTENT_LIGHT_LEVEL,
+  AV_FRAME_DATA_DYNAMIC_HDR_PLUS,
+  AV_FRAME_DATA_MASTERING_DISPLAY_METADATA,
   AV_PIX_FMT_RGB24,
   AVCOL_SPC_RGB,
   type AVPixelFormat,
@@ -160,11 +163,20 @@ function copyPlane(source: Plane, target: Plane, left: number, top: number): voi
   }
 }
 
+/** What makes FFmpeg fit HDR to another display, by tables that take seconds a frame. */
+const DISPLAY_METADATA = [
+  AV_FRAME_DATA_MASTERING_DISPLAY_METADATA,
+  AV_FRAME_DATA_CONTENT_LIGHT_LEVEL,
+  AV_FRAME_DATA_DYNAMIC_HDR_PLUS,
+] as const;
+
 /**
  * Converts a tagged frame to another format on FFmpeg's threads; size and encoding of the result
  * are those of `target`. Primaries and transfer are never converted.
  */
-export async function convertFrame(target: Frame, source: Frame): Promise<void> {
+export async function convertFrame(target: Frame, frame: Frame): Promise<void> {
+  using source = referenceFrame(frame);
+  for (const type of DISPLAY_METADATA) source.removeSideData(type);
   target.colorPrimaries = source.colorPrimaries;
   target.colorTrc = source.colorTrc;
   using context = new SoftwareScaleContext();
@@ -199,7 +211,7 @@ export async function convertAreaToRgb(
 }
 
 /** Copies `region` of an RGB24 frame to a packed array. */
-export function packRgb(frame: Frame, region: Rectangle): Uint8Array {
+function packRgb(frame: Frame, region: Rectangle): Uint8Array {
   if (region.width === frame.width && region.height === frame.height) {
     const { buffer, byteOffset, length } = frame.toBuffer();
     return new Uint8Array(buffer, byteOffset, length);
@@ -212,6 +224,18 @@ export function packRgb(frame: Frame, region: Rectangle): Uint8Array {
     packed.set(plane.data.subarray(start, start + rowBytes), row * rowBytes);
   }
   return packed;
+}
+
+/** 8-bit RGB of a region in stored pixels. */
+export async function storedToRgb(
+  frame: Frame,
+  encoding: ColourEncoding,
+  region: Rectangle,
+): Promise<RgbImage> {
+  const area = expandRegion(region, frame);
+  using target = await convertAreaToRgb(frame, encoding, area);
+  const inside = { ...region, x: region.x - area.x, y: region.y - area.y };
+  return { width: region.width, height: region.height, data: packRgb(target, inside) };
 }
 
 /** An RGB24 frame with a copy of packed RGB. The caller frees it. */

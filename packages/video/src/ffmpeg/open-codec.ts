@@ -1,6 +1,7 @@
 /** Opens the decoder of a stream, in software or on a device. */
 import { LatentSyncError } from "@ls/core";
-import { Codec, type CodecContext, Dictionary, type Stream, avGetCodecName } from "node-av/lib";
+import { type CodecContext, Dictionary, type Stream, avGetCodecName } from "node-av/lib";
+import { findDecoder } from "./alpha-stream.ts";
 import { checkResult } from "./ffmpeg-error.ts";
 import { type HardwareDevice, HardwareFailure } from "./hardware.ts";
 
@@ -23,7 +24,7 @@ export async function openCodec(
   },
 ): Promise<void> {
   const { stream, path, threads, device } = options;
-  const codec = Codec.findDecoder(stream.codecpar.codecId);
+  const codec = findDecoder(stream);
   const name = avGetCodecName(stream.codecpar.codecId) ?? "unknown";
   if (!codec) {
     throw new LatentSyncError("unsupported", `${path}: no decoder for its video codec (${name}).`, {

@@ -3,16 +3,8 @@
  * (`insert_filter` for autorotate); right angles and mirrorings only.
  */
 import { LatentSyncError } from "@ls/core";
-import { type AVPixelFormat, AV_BUFFERSRC_FLAG_KEEP_REF } from "node-av/constants";
-import {
-  Filter,
-  type FilterContext,
-  FilterGraph,
-  type Frame,
-  Frame as NativeFrame,
-  type IRational,
-} from "node-av/lib";
-import { checkResult } from "./ffmpeg-error.ts";
+import type { Frame, IRational } from "node-av/lib";
+import { FilterChain } from "./filter-chain.ts";
 
 /** A filter of FFmpeg and its arguments. */
 export type OrientationFilter = readonly [
@@ -54,91 +46,65 @@ const FLIP_ROWS: readonly OrientationFilter[] = [
   ["copy", ""],
 ];
 
+/** Filters for EXIF's orientations, from 1 on. */
+const EXIF_FILTERS: readonly (readonly OrientationFilter[])[] = [
+  [],
+  [["hflip", ""]],
+  [["hflip", ""], ...FLIP_ROWS],
+  FLIP_ROWS,
+  [["transpose", "cclock_flip"]],
+  [["transpose", "clock"]],
+  [["transpose", "clock_flip"]],
+  [["transpose", "cclock"]],
+];
+
+/** Filters that turn an image upright as its EXIF says, for formats in which FFmpeg does not look. */
+export async function exifFilters(path: string): Promise<readonly OrientationFilter[]> {
+  const { default: sharp } = await import("sharp");
+  const orientation = await sharp(path)
+    .metadata()
+    .then(
+      (metadata) => metadata.orientation ?? 1,
+      // What FFmpeg decodes need not be an image to sharp.
+      () => 1,
+    );
+  return EXIF_FILTERS[orientation - 1] ?? [];
+}
+
 const LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
-/** A filter graph for frames of one size and format. */
-export class OrientationGraph implements Disposable {
-  readonly #graph: FilterGraph;
-  readonly #source: FilterContext;
-  readonly #sink: FilterContext;
+const PURPOSE = {
+  failure: "FFmpeg cannot turn this video upright",
+  hint: "Re-encode the video upright first.",
+};
 
-  private constructor(graph: FilterGraph, source: FilterContext, sink: FilterContext) {
-    this.#graph = graph;
-    this.#source = source;
-    this.#sink = sink;
+/** Turns frames of one size and format. */
+export class Orientation implements Disposable {
+  readonly #chain: FilterChain;
+
+  private constructor(chain: FilterChain) {
+    this.#chain = chain;
   }
 
   static async create(
     filters: readonly OrientationFilter[],
     like: Frame,
     timeBase: IRational,
-  ): Promise<OrientationGraph> {
-    const graph = new FilterGraph();
-    graph.alloc();
-    try {
-      const aspect = like.sampleAspectRatio;
-      const source = addFilter(
-        graph,
-        "buffer",
-        `width=${like.width}:height=${like.height}:pix_fmt=${like.format as AVPixelFormat}` +
-          `:time_base=${timeBase.num}/${timeBase.den}:sar=${aspect.num}/${Math.max(1, aspect.den)}` +
-          `:colorspace=${like.colorSpace}:range=${like.colorRange}`,
-      );
-      let last = source;
-      for (const [name, args] of filters) {
-        const next = addFilter(graph, name, args);
-        checkLink(last.link(0, next, 0));
-        last = next;
-      }
-      const sink = addFilter(graph, "buffersink", "");
-      checkLink(last.link(0, sink, 0));
-      checkLink(await graph.config());
-      return new OrientationGraph(graph, source, sink);
-    } catch (error) {
-      graph.free();
-      throw error;
-    }
+  ): Promise<Orientation> {
+    return new Orientation(await FilterChain.create(filters, like, timeBase, PURPOSE));
   }
 
   /** The upright frame, which the caller frees. `frame` stays the caller's. */
   async apply(frame: Frame): Promise<Frame> {
-    checkLink(await this.#source.buffersrcAddFrame(frame, AV_BUFFERSRC_FLAG_KEEP_REF));
-    const upright = new NativeFrame();
-    upright.alloc();
-    try {
-      checkLink(await this.#sink.buffersinkGetFrame(upright));
-    } catch (error) {
-      upright.free();
-      throw error;
-    }
-    return upright;
+    await this.#chain.put(frame);
+    const upright = await this.#chain.take();
+    if (upright) return upright;
+    throw new LatentSyncError("runtime", `${PURPOSE.failure}: a frame was lost.`, {
+      hint: PURPOSE.hint,
+    });
   }
 
   [Symbol.dispose](): void {
-    this.#graph.free();
+    this.#chain[Symbol.dispose]();
   }
-}
-
-function addFilter(graph: FilterGraph, name: string, args: string): FilterContext {
-  const filter = Filter.getByName(name);
-  const context = filter && graph.createFilter(filter, name, args);
-  if (!context) {
-    throw new LatentSyncError(
-      "unsupported",
-      `FFmpeg cannot create its filter "${name}" (${args}).`,
-      {
-        hint: "Re-encode the video upright first.",
-      },
-    );
-  }
-  return context;
-}
-
-function checkLink(result: number): void {
-  checkResult(
-    result,
-    "unsupported",
-    "FFmpeg cannot turn this video upright",
-    "Re-encode the video upright first.",
-  );
 }

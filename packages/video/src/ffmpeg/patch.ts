@@ -14,12 +14,40 @@ import {
   copyColourTags,
   expandRegion,
   framePlanes,
+  layoutOf,
   type Plane,
+  storedToRgb,
   tagEncoding,
 } from "./native-frame.ts";
+import type { AlphaLayout } from "./pixel-layout.ts";
+import {
+  displayPixels,
+  isSquare,
+  patchedRegion,
+  storedPatch,
+  storedRegion,
+} from "./square-pixels.ts";
 
-/** Applies `patch` to a writable frame whose pixels are in `encoding`. */
+/** Applies `patch`, in square pixels, to a writable frame whose pixels are in `encoding`. */
 export async function applyPatch(
+  native: Frame,
+  encoding: ColourEncoding,
+  patch: ImagePatch,
+): Promise<void> {
+  if (isSquare(native)) {
+    await applyStored(native, encoding, patch);
+    return;
+  }
+  const region = patchedRegion(native, patch);
+  if (region.width < 1 || region.height < 1) return;
+  const area = storedRegion(native, patch);
+  const around = await storedToRgb(native, encoding, area);
+  const shown = displayPixels(native, around, area, patch);
+  const stored = await storedToRgb(native, encoding, region);
+  await applyStored(native, encoding, storedPatch(native, patch, shown, stored, region));
+}
+
+async function applyStored(
   native: Frame,
   encoding: ColourEncoding,
   patch: ImagePatch,
@@ -37,20 +65,28 @@ export async function applyPatch(
   tagEncoding(target, encoding);
   await convertFrame(target, source);
   const planes = framePlanes(native);
+  const { alpha } = layoutOf(native);
   for (const [index, converted] of framePlanes(target).entries()) {
-    if (isAlpha(index, planes.length)) continue;
-    copyChanges(planes[index] as Plane, converted, {
-      area,
-      inside,
-      changed,
-      width,
-      height,
-    });
+    const plane = planes[index] as Plane;
+    if (alpha?.plane === index) {
+      if (alpha.bytes === plane.bytesPerStep) continue;
+      keepAlpha(plane, converted, area, alpha);
+    }
+    copyChanges(plane, converted, { area, inside, changed, width, height });
   }
 }
 
-function isAlpha(index: number, count: number): boolean {
-  return index === 3 && count === 4;
+/** Gives converted pixels, which are opaque, the transparency of those that they will replace. */
+function keepAlpha(plane: Plane, converted: Plane, area: Rectangle, alpha: AlphaLayout): void {
+  const step = plane.bytesPerStep;
+  const columns = Math.min(converted.columns, plane.columns - area.x);
+  for (let row = 0; row < Math.min(converted.rows, plane.rows - area.y); row++) {
+    let from = (area.y + row) * plane.stride + area.x * step + alpha.offset;
+    let to = row * converted.stride + alpha.offset;
+    for (let column = 0; column < columns; column++, from += step, to += step) {
+      plane.data.copy(converted.data, to, from, from + alpha.bytes);
+    }
+  }
 }
 
 /** Writes the patch into RGB and marks the pixels of it (one byte each) that differ. */

@@ -10,12 +10,22 @@ export interface PlaneLayout {
   readonly shiftY: number;
 }
 
+/** Where the transparency of a pixel lies. */
+export interface AlphaLayout {
+  /** Position of its plane. */
+  readonly plane: number;
+  /** Its first byte in a step of that plane, and how many it has. */
+  readonly offset: number;
+  readonly bytes: number;
+}
+
 export interface PixelLayout {
   readonly name: string;
   readonly model: "yuv" | "rgb" | "grey";
   /** Significant bits per component. */
   readonly bits: number;
   readonly planes: readonly PlaneLayout[];
+  readonly alpha?: AlphaLayout;
 }
 
 const CHROMA_SHIFTS: Readonly<Record<string, readonly [number, number]>> = {
@@ -58,6 +68,9 @@ const REPLACEMENTS: readonly string[] = [
   "yuv422p12le",
   "yuv444p12le",
   "yuv444p16le",
+  "yuva420p",
+  "yuva444p",
+  "yuva444p16le",
   "rgb24",
   "rgba",
   "rgb48le",
@@ -81,8 +94,9 @@ function planarYuv(name: string): PixelLayout | undefined {
   const bytes = bits > 8 ? 2 : 1;
   const chroma = plane(bytes, shifts[0], shifts[1]);
   const planes = [plane(bytes), chroma, chroma];
-  if (match[1] === "a") planes.push(plane(bytes));
-  return { name, model: "yuv", bits, planes };
+  if (match[1] === undefined) return { name, model: "yuv", bits, planes };
+  planes.push(plane(bytes));
+  return { name, model: "yuv", bits, planes, alpha: { plane: 3, offset: 0, bytes } };
 }
 
 function semiPlanarYuv(name: string): PixelLayout | undefined {
@@ -103,18 +117,27 @@ function semiPlanarYuv(name: string): PixelLayout | undefined {
 function rgbOrGrey(name: string): PixelLayout | undefined {
   const packed = PACKED_RGB[name];
   if (packed !== undefined) {
-    return { name, model: "rgb", bits: packed > 4 ? 16 : 8, planes: [plane(packed)] };
+    const bits = packed > 4 ? 16 : 8;
+    const alpha = packedAlpha(name, packed, bits / 8);
+    return { name, model: "rgb", bits, planes: [plane(packed)], ...(alpha && { alpha }) };
   }
   const match = /^(gbrp|gbrap|gray)(?:(9|10|12|14|16)le)?$/.exec(name);
   if (!match) return undefined;
   const bits = Number(match[2] ?? 8);
+  const bytes = bits > 8 ? 2 : 1;
   const count = { gbrp: 3, gbrap: 4, gray: 1 }[match[1] as "gbrp" | "gbrap" | "gray"];
   return {
     name,
     model: match[1] === "gray" ? "grey" : "rgb",
     bits,
-    planes: Array.from({ length: count }, () => plane(bits > 8 ? 2 : 1)),
+    planes: Array.from({ length: count }, () => plane(bytes)),
+    ...(count === 4 && { alpha: { plane: 3, offset: 0, bytes } }),
   };
+}
+
+function packedAlpha(name: string, step: number, bytes: number): AlphaLayout | undefined {
+  if (name.startsWith("a")) return { plane: 0, offset: 0, bytes };
+  return /a(64le)?$/.test(name) ? { plane: 0, offset: step - bytes, bytes } : undefined;
 }
 
 /** Layout of a pixel format by FFmpeg's name; undefined for one that frames are converted from. */

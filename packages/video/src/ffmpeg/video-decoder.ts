@@ -1,7 +1,6 @@
 /** Decodes one video stream forward, upright and in one pixel format, with seeking to keyframes. */
 import { LatentSyncError } from "@ls/core";
 import {
-  AV_DISPOSITION_ATTACHED_PIC,
   AV_FRAME_DATA_DISPLAYMATRIX,
   AV_NOPTS_VALUE,
   AV_PKT_DATA_DISPLAYMATRIX,
@@ -9,7 +8,6 @@ import {
   AVERROR_EAGAIN,
   AVERROR_EOF,
   AVFMT_TS_DISCONT,
-  AVMEDIA_TYPE_VIDEO,
   type AVPixelFormat,
   AVSEEK_FLAG_BACKWARD,
 } from "node-av/constants";
@@ -24,6 +22,7 @@ import {
   avRescaleQ,
 } from "node-av/lib";
 import { type ColourEncoding, colourEncoding } from "./colour.ts";
+import { Deinterlacer, type TimedPicture } from "./deinterlacer.ts";
 import { checkResult, ffmpegError } from "./ffmpeg-error.ts";
 import type { DecodedTime } from "./frame-timeline.ts";
 import { type HardwareDevice, HardwareFailure, isDamaged, type VideoHardware } from "./hardware.ts";
@@ -35,11 +34,17 @@ import {
   referenceFrame,
   tagEncoding,
 } from "./native-frame.ts";
-import { DAMAGED_HINT, MAX_PIXELS, openCodec } from "./open-codec.ts";
-import { OrientationGraph, orientationFilters } from "./orientation.ts";
+import { DAMAGED_HINT, openCodec } from "./open-codec.ts";
+import {
+  exifFilters,
+  Orientation,
+  type OrientationFilter,
+  orientationFilters,
+} from "./orientation.ts";
+import { checkPictureSize, pictureStream } from "./picture-stream.ts";
 import { nearestKnownFormat } from "./pixel-layout.ts";
 
-const MAX_SIDE = 32_768;
+const WEBP_CONTAINER = "webp_pipe";
 const MICROSECONDS = { num: 1, den: 1_000_000 } as const;
 
 export interface DecodedFrame extends DecodedTime {
@@ -56,20 +61,6 @@ export interface VideoDecoderOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-function checkSize(path: string, stream: Stream): void {
-  const { width, height } = stream.codecpar;
-  if (width * height <= MAX_PIXELS && width <= MAX_SIDE && height <= MAX_SIDE) return;
-  throw new LatentSyncError(
-    "invalid_media",
-    `${path} says that its pictures have ${width}x${height} pixels; at most ${MAX_PIXELS} pixels are accepted.`,
-    { hint: "If the size is real, scale the video down first." },
-  );
-}
-
-function isAttachedPicture(stream: Stream): boolean {
-  return stream.hasDisposition(AV_DISPOSITION_ATTACHED_PIC);
-}
-
 export class VideoDecoder implements AsyncDisposable {
   readonly path: string;
   readonly stream: Stream;
@@ -78,7 +69,10 @@ export class VideoDecoder implements AsyncDisposable {
   readonly #device: HardwareDevice | undefined;
   readonly #packet: Packet;
   readonly #frame: Frame;
-  #graph: OrientationGraph | undefined;
+  readonly #deinterlacer = new Deinterlacer();
+  #deinterlaces = false;
+  #turns: readonly OrientationFilter[] | undefined;
+  #orientation: Orientation | undefined;
   /** Size and format that every frame is brought to: those of the first one. */
   #shape: { width: number; height: number; format: AVPixelFormat } | undefined;
   #draining = false;
@@ -109,18 +103,12 @@ export class VideoDecoder implements AsyncDisposable {
     const { signal } = options;
     const input = await MediaInput.open(path, {
       ...(signal ? { signal } : {}),
-      checkStreams: (streams) => streams.forEach((stream) => checkSize(path, stream)),
+      checkStreams: (streams) => streams.forEach((stream) => checkPictureSize(path, stream)),
     });
     const codec = new CodecContext();
     let device: HardwareDevice | undefined;
     try {
-      const stream = input.bestStream(AVMEDIA_TYPE_VIDEO);
-      if (!stream || isAttachedPicture(stream)) {
-        throw new LatentSyncError("invalid_media", `${path} has no video stream.`, {
-          hint: "Give a file that has pictures.",
-        });
-      }
-      checkSize(path, stream);
+      const stream = pictureStream(input);
       device = options.hardware?.openFor(stream);
       await openCodec(codec, { stream, path, threads: options.threads, device });
       input.select(stream);
@@ -143,6 +131,21 @@ export class VideoDecoder implements AsyncDisposable {
     return this.#input.context.iformat?.hasFlags(AVFMT_TS_DISCONT as never) ?? false;
   }
 
+  /** Whether the file is one picture. */
+  get isStill(): boolean {
+    return this.#container.endsWith("_pipe");
+  }
+
+  /** Whether a frame was made of two fields, with a look at the frame before. */
+  get deinterlaces(): boolean {
+    return this.#deinterlaces;
+  }
+
+  /** A time of the file in the stream's time base. */
+  ptsAt(seconds: number): number {
+    return Number(this.#startPts) + seconds / this.stream.timeBase.toDouble();
+  }
+
   /** Length of the video in seconds if the container tells. */
   get durationSeconds(): number | undefined {
     const { stream } = this;
@@ -157,7 +160,7 @@ export class VideoDecoder implements AsyncDisposable {
   async next(): Promise<DecodedFrame | undefined> {
     for (;;) {
       const result = await this.#codec.receiveFrame(this.#frame);
-      if (result === AVERROR_EOF) return this.#end();
+      if (result === AVERROR_EOF) return await this.#end();
       if (result >= 0) {
         if (this.#device) await this.#download(this.#device);
         const frame = await this.#take();
@@ -168,7 +171,7 @@ export class VideoDecoder implements AsyncDisposable {
         // A damaged picture at the very end: there may be good ones behind it.
         continue;
       } else if (this.#draining) {
-        return this.#end();
+        return await this.#end();
       } else {
         await this.#feed();
       }
@@ -187,6 +190,7 @@ export class VideoDecoder implements AsyncDisposable {
       if ((await context.seekFrame(this.stream.index, target, AVSEEK_FLAG_BACKWARD)) < 0)
         return false;
       this.#codec.flushBuffers();
+      this.#deinterlacer.reset();
       this.#draining = false;
       const key = await this.#readKeyframe();
       if (key === undefined) return false;
@@ -202,8 +206,9 @@ export class VideoDecoder implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#graph?.[Symbol.dispose]();
-    this.#graph = undefined;
+    this.#deinterlacer[Symbol.dispose]();
+    this.#orientation?.[Symbol.dispose]();
+    this.#orientation = undefined;
     this.#frame.free();
     this.#packet.free();
     this.#codec.freeContext();
@@ -264,7 +269,9 @@ export class VideoDecoder implements AsyncDisposable {
     packet.unref();
   }
 
-  #end(): undefined {
+  async #end(): Promise<DecodedFrame | undefined> {
+    const last = await this.#deinterlacer.end();
+    if (last) return await this.#finish(last);
     if (this.#decodedCount > 0) return undefined;
     if (this.#device) throw this.#hardwareFailure(this.#device);
     throw new LatentSyncError(
@@ -275,7 +282,7 @@ export class VideoDecoder implements AsyncDisposable {
     );
   }
 
-  /** Takes the decoded frame out of the decoder; undefined if it is to be dropped. */
+  /** Takes the decoded frame out of the decoder; undefined if none is ready. */
   async #take(): Promise<DecodedFrame | undefined> {
     const best = this.#frame.bestEffortTimestamp;
     const pts = best === AV_NOPTS_VALUE ? this.#frame.pts : best;
@@ -286,13 +293,19 @@ export class VideoDecoder implements AsyncDisposable {
       // The container's word on the shape of pixels goes before the codec's, as in FFmpeg.
       const { sampleAspectRatio } = this.stream;
       if (sampleAspectRatio.num > 0) this.#frame.sampleAspectRatio = sampleAspectRatio;
-      const native = await this.#upright(this.#frame);
-      this.#decodedCount += 1;
-      const encoding = colourEncoding(native, native.width, native.height);
-      return { native, encoding, ...this.#time(pts) };
+      const time = this.#time(pts);
+      this.#turns ??= await this.#orientationFilters();
+      const native = await this.#uniform(this.#frame);
+      const ready = await this.#deinterlacer.put({ native, time });
+      this.#deinterlaces ||= this.#deinterlacer.active;
+      return ready && (await this.#finish(ready));
     } finally {
       this.#frame.unref();
     }
+  }
+
+  get #startPts(): bigint {
+    return avRescaleQ(this.#input.startMicroseconds, MICROSECONDS, this.stream.timeBase);
   }
 
   #time(pts: bigint): DecodedTime {
@@ -303,29 +316,39 @@ export class VideoDecoder implements AsyncDisposable {
     if (pts === AV_NOPTS_VALUE) {
       return { pts: undefined, timeSeconds: undefined, durationSeconds };
     }
-    const start = avRescaleQ(this.#input.startMicroseconds, MICROSECONDS, timeBase);
     return {
       pts: Number(pts),
-      timeSeconds: Number(pts - start) * timeBase.toDouble(),
+      timeSeconds: Number(pts - this.#startPts) * timeBase.toDouble(),
       durationSeconds,
     };
   }
 
-  async #upright(decoded: Frame): Promise<Frame> {
-    const uniform = await this.#uniform(decoded);
-    if (!this.#graph && this.#decodedCount === 0) {
-      const matrix =
-        this.stream.codecpar.getCodedSideData(AV_PKT_DATA_DISPLAYMATRIX) ??
-        decoded.getSideData(AV_FRAME_DATA_DISPLAYMATRIX);
-      const filters = orientationFilters(matrix ?? undefined, this.path);
-      if (filters.length > 0) {
-        this.#graph = await OrientationGraph.create(filters, uniform, this.stream.timeBase);
-      }
-    }
-    uniform.removeSideData(AV_FRAME_DATA_DISPLAYMATRIX);
-    if (!this.#graph) return uniform;
-    using turned = uniform;
-    return await this.#graph.apply(turned);
+  /** Takes over a picture and turns it upright. */
+  async #finish({ native: picture, time }: TimedPicture): Promise<DecodedFrame> {
+    const native = await this.#upright(picture);
+    this.#decodedCount += 1;
+    return { native, encoding: colourEncoding(native, native.width, native.height), ...time };
+  }
+
+  /** What turns the frames upright; before the first one is brought to another format. */
+  async #orientationFilters(): Promise<readonly OrientationFilter[]> {
+    const matrix =
+      this.stream.codecpar.getCodedSideData(AV_PKT_DATA_DISPLAYMATRIX) ??
+      this.#frame.getSideData(AV_FRAME_DATA_DISPLAYMATRIX);
+    if (!matrix && this.#container === WEBP_CONTAINER) return await exifFilters(this.path);
+    return orientationFilters(matrix ?? undefined, this.path);
+  }
+
+  get #container(): string {
+    return this.#input.context.iformat?.name ?? "";
+  }
+
+  async #upright(picture: Frame): Promise<Frame> {
+    picture.removeSideData(AV_FRAME_DATA_DISPLAYMATRIX);
+    if (!this.#turns || this.#turns.length === 0) return picture;
+    using turned = picture;
+    this.#orientation ??= await Orientation.create(this.#turns, turned, this.stream.timeBase);
+    return await this.#orientation.apply(turned);
   }
 
   /** The frame in the size and format of the first one. */

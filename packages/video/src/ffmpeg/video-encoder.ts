@@ -8,6 +8,7 @@ import {
   FF_ENCODER_LIBSVTAV1,
 } from "node-av/constants";
 import {
+  avGetPixFmtName,
   Codec,
   CodecContext,
   Dictionary,
@@ -17,12 +18,14 @@ import {
   type Stream,
 } from "node-av/lib";
 import { checkResult } from "./ffmpeg-error.ts";
+import type { RateFraction } from "./frame-rate.ts";
 import {
   createFrameUpload,
   type FrameUpload,
   type HardwareEncoderProfile,
 } from "./hardware-encoders.ts";
 import type { HardwareDevice } from "./hardware.ts";
+import { attachHdrMetadata, type HdrMetadata } from "./hdr-metadata.ts";
 import type { Muxer } from "./muxer.ts";
 import type { VideoEncoderProfile } from "./output-format.ts";
 
@@ -30,18 +33,35 @@ const ENCODER_HINT = "Choose another codec or preset.";
 /** A keyframe at least every ten seconds at 25 frames per second: seeking stays quick. */
 const MAX_KEYFRAME_DISTANCE = 250;
 
-export interface VideoEncoderOptions {
-  readonly profile: VideoEncoderProfile;
-  readonly crf: number;
-  readonly preset: string | undefined;
-  readonly framesPerSecond: number;
+/** Units of a second in which frames of a varying rate are timed: whole for all usual rates. */
+const TICKS_PER_SECOND = 120_000;
+
+/** Rate of the frames: constant, or the mean one of frames that come with times of their own. */
+export interface FrameTiming {
+  readonly rate: RateFraction;
+  readonly variable: boolean;
 }
 
-interface DeviceEncoderOptions {
+/** When a frame is shown, and for how long. */
+export interface ShownTime {
+  readonly seconds: number;
+  readonly durationSeconds: number;
+}
+
+interface CommonOptions {
+  readonly crf: number;
+  readonly timing: FrameTiming;
+  readonly hdr: HdrMetadata;
+}
+
+export interface VideoEncoderOptions extends CommonOptions {
+  readonly profile: VideoEncoderProfile;
+  readonly preset: string | undefined;
+}
+
+interface DeviceEncoderOptions extends CommonOptions {
   readonly profile: HardwareEncoderProfile;
   readonly device: HardwareDevice;
-  readonly crf: number;
-  readonly framesPerSecond: number;
 }
 
 interface OpenRequest {
@@ -49,7 +69,8 @@ interface OpenRequest {
   readonly settings: Readonly<Record<string, string | number>>;
   /** What was asked for, for people. */
   readonly description: string;
-  readonly framesPerSecond: number;
+  readonly timing: FrameTiming;
+  readonly hdr: HdrMetadata;
   readonly upload?: FrameUpload;
 }
 
@@ -64,7 +85,7 @@ export function findEncoder(profile: Pick<VideoEncoderProfile, "encoder">): Code
   );
 }
 
-/** Encodes frames of a constant rate into one stream of a muxer. */
+/** Encodes frames into one stream of a muxer. */
 export class VideoEncoder implements Disposable {
   readonly #context: CodecContext;
   readonly #packet: Packet;
@@ -73,6 +94,10 @@ export class VideoEncoder implements Disposable {
   readonly #name: string;
   readonly #upload: FrameUpload | undefined;
   #device: HardwareDevice | undefined;
+  readonly #variable: boolean;
+  /** Durations of frames whose packets are to come, by presentation time. */
+  readonly #durations: Map<bigint, bigint> = new Map<bigint, bigint>();
+  #lastPts = -1n;
   #frameCount = 0;
 
   private constructor(
@@ -82,6 +107,7 @@ export class VideoEncoder implements Disposable {
       readonly stream: Stream;
       readonly name: string;
       readonly upload: FrameUpload | undefined;
+      readonly variable: boolean;
     },
   ) {
     this.#context = context;
@@ -89,6 +115,7 @@ export class VideoEncoder implements Disposable {
     this.#stream = output.stream;
     this.#name = output.name;
     this.#upload = output.upload;
+    this.#variable = output.variable;
     this.#packet = new Packet();
     this.#packet.alloc();
   }
@@ -100,12 +127,14 @@ export class VideoEncoder implements Disposable {
     muxer: Muxer,
     stream: Stream,
   ): Promise<VideoEncoder> {
-    const { profile, crf, preset, framesPerSecond } = options;
+    const { profile, crf, preset, timing, hdr } = options;
     // SVT-AV1 prints to the error stream unless its own variable says otherwise: errors only.
     if (profile.encoder === FF_ENCODER_LIBSVTAV1) process.env["SVT_LOG"] ??= "1";
-    const settings = profile.options(crf, preset);
-    const description = `${like.width}x${like.height}, crf ${crf}, preset ${preset ?? "default"}`;
-    const request = { codec: findEncoder(profile), settings, description, framesPerSecond };
+    const pixelFormat = avGetPixFmtName(like.format as AVPixelFormat) ?? "";
+    const settings = profile.options({ crf, preset, pixelFormat, hdr });
+    const quality = profile.defaultCrf === undefined ? "" : `, crf ${crf}`;
+    const description = `${like.width}x${like.height} ${pixelFormat}${quality}, preset ${preset ?? "default"}`;
+    const request = { codec: findEncoder(profile), settings, description, timing, hdr };
     return await VideoEncoder.#open(request, like, muxer, stream);
   }
 
@@ -116,7 +145,7 @@ export class VideoEncoder implements Disposable {
     muxer: Muxer,
     stream: Stream,
   ): Promise<VideoEncoder> {
-    const { profile, device, crf, framesPerSecond } = options;
+    const { profile, device, crf, timing, hdr } = options;
     let upload: FrameUpload | undefined;
     try {
       upload = createFrameUpload(device, like);
@@ -124,7 +153,8 @@ export class VideoEncoder implements Disposable {
         codec: findEncoder(profile),
         settings: profile.options(crf),
         description: `${like.width}x${like.height}, crf ${crf}`,
-        framesPerSecond,
+        timing,
+        hdr,
         upload,
       };
       const encoder = await VideoEncoder.#open(request, like, muxer, stream);
@@ -138,7 +168,7 @@ export class VideoEncoder implements Disposable {
   }
 
   static async #open(
-    { codec, settings, description, framesPerSecond, upload }: OpenRequest,
+    { codec, settings, description, timing, hdr, upload }: OpenRequest,
     like: Frame,
     muxer: Muxer,
     stream: Stream,
@@ -147,7 +177,7 @@ export class VideoEncoder implements Disposable {
     const context = new CodecContext();
     try {
       context.allocContext3(codec);
-      describeStream(context, like, rationalRate(framesPerSecond));
+      describeStream(context, like, timing);
       if (upload) context.pixelFormat = upload.format;
       if (upload?.frames) context.hwFramesCtx = upload.frames;
       if (muxer.wantsGlobalHeader) context.setFlags(AV_CODEC_FLAG_GLOBAL_HEADER);
@@ -159,7 +189,8 @@ export class VideoEncoder implements Disposable {
         ENCODER_HINT,
       );
       stream.timeBase = context.timeBase;
-      stream.avgFrameRate = context.framerate;
+      // Matroska's players take a rate that is named for that of every frame.
+      if (!timing.variable) stream.avgFrameRate = context.framerate;
       stream.sampleAspectRatio = context.sampleAspectRatio;
       checkResult(
         stream.codecpar.fromContext(context),
@@ -167,19 +198,28 @@ export class VideoEncoder implements Disposable {
         `The encoder ${name} gives no stream parameters`,
         ENCODER_HINT,
       );
+      attachHdrMetadata(stream, hdr);
       // Apple's players take HEVC in MP4 only under this tag.
       if (context.codecId === AV_CODEC_ID_HEVC) stream.codecpar.codecTag = "hvc1";
-      return new VideoEncoder(context, { muxer, stream, name, upload });
+      const { variable } = timing;
+      return new VideoEncoder(context, { muxer, stream, name, upload, variable });
     } catch (error) {
       context.freeContext();
       throw error;
     }
   }
 
-  /** Encodes the next frame and writes what is ready. The frame stays the caller's. */
-  async encode(frame: Frame): Promise<void> {
-    frame.pts = BigInt(this.#frameCount);
-    frame.duration = 1n;
+  /**
+   * Encodes the next frame and writes what is ready. The frame stays the caller's.
+   * @param shown needed, and looked at, where the rate varies.
+   */
+  async encode(frame: Frame, shown?: ShownTime): Promise<void> {
+    const { pts, duration } =
+      this.#variable && shown
+        ? this.#ticks(shown)
+        : { pts: BigInt(this.#frameCount), duration: 1n };
+    frame.pts = pts;
+    frame.duration = duration;
     frame.timeBase = this.#context.timeBase;
     this.#frameCount += 1;
     if (!this.#upload) return await this.#send(frame);
@@ -192,13 +232,25 @@ export class VideoEncoder implements Disposable {
     await this.#send(null);
   }
 
+  #ticks({ seconds, durationSeconds }: ShownTime): { pts: bigint; duration: bigint } {
+    const start = BigInt(Math.round(seconds * TICKS_PER_SECOND));
+    const end = BigInt(Math.round((seconds + durationSeconds) * TICKS_PER_SECOND));
+    const pts = start > this.#lastPts ? start : this.#lastPts + 1n;
+    const duration = end > pts ? end - pts : 1n;
+    this.#lastPts = pts;
+    this.#durations.set(pts, duration);
+    return { pts, duration };
+  }
+
   async #send(frame: Frame | null): Promise<void> {
     this.#check(await this.#context.sendFrame(frame));
     for (;;) {
       const result = await this.#context.receivePacket(this.#packet);
       if (result === AVERROR_EAGAIN || result === AVERROR_EOF) return;
       this.#check(result);
-      if (this.#packet.duration === 0n) this.#packet.duration = 1n;
+      const { pts, duration } = this.#packet;
+      this.#packet.duration = this.#durations.get(pts) ?? (duration > 0n ? duration : 1n);
+      this.#durations.delete(pts);
       await this.#muxer.write(this.#packet, this.#stream, this.#context.timeBase);
       this.#packet.unref();
     }
@@ -221,11 +273,12 @@ export class VideoEncoder implements Disposable {
   }
 }
 
-function describeStream(context: CodecContext, like: Frame, rate: Rational): void {
+function describeStream(context: CodecContext, like: Frame, timing: FrameTiming): void {
+  const rate = new Rational(timing.rate.num, timing.rate.den);
   context.width = like.width;
   context.height = like.height;
   context.pixelFormat = like.format as AVPixelFormat;
-  context.timeBase = rate.inv();
+  context.timeBase = timing.variable ? new Rational(1, TICKS_PER_SECOND) : rate.inv();
   context.framerate = rate;
   context.gopSize = MAX_KEYFRAME_DISTANCE;
   context.threadCount = 0;
@@ -235,10 +288,4 @@ function describeStream(context: CodecContext, like: Frame, rate: Rational): voi
   context.colorRange = like.colorRange;
   context.chromaLocation = like.chromaLocation;
   context.sampleAspectRatio = like.sampleAspectRatio;
-}
-
-function rationalRate(framesPerSecond: number): Rational {
-  return Number.isInteger(framesPerSecond)
-    ? new Rational(framesPerSecond, 1)
-    : new Rational(Math.round(framesPerSecond * 1001), 1001);
 }

@@ -8,7 +8,8 @@ import {
 } from "node-av/constants";
 import { avGetCodecName, avGetPixFmtName, type Stream } from "node-av/lib";
 import { MediaInput } from "./media-input.ts";
-import { orientationFilters } from "./orientation.ts";
+import { exifFilters, type OrientationFilter, orientationFilters } from "./orientation.ts";
+import { displayedSize } from "./square-pixels.ts";
 
 /** What a file's headers say, without decoding it. */
 export interface VideoProbe {
@@ -18,7 +19,7 @@ export interface VideoProbe {
   readonly video: {
     readonly codec: string;
     readonly pixelFormat: string;
-    /** Displayed size in pixels, rotation applied. */
+    /** Displayed size in square pixels, rotation applied. */
     readonly width: number;
     readonly height: number;
     /** Average rate of the file itself. */
@@ -48,20 +49,39 @@ export async function probeVideo(
   return {
     container: input.context.iformat?.name ?? "unknown",
     durationSeconds: duration === AV_NOPTS_VALUE ? undefined : Number(duration) / 1e6,
-    video: describeVideo(stream, path),
+    video: describeVideo(stream, await orientationOf(input, stream)),
     audio: describeAudio(input.bestStream(AVMEDIA_TYPE_AUDIO)),
   };
 }
 
-function describeVideo(stream: Stream, path: string): VideoProbe["video"] {
-  const { codecpar, avgFrameRate, nbFrames } = stream;
+async function orientationOf(
+  input: MediaInput,
+  { codecpar }: Stream,
+): Promise<readonly OrientationFilter[]> {
   const matrix = codecpar.getCodedSideData(AV_PKT_DATA_DISPLAYMATRIX) ?? undefined;
-  const turned = orientationFilters(matrix, path).some(([name]) => name === "transpose");
+  const isImage = input.context.iformat?.name?.endsWith("_pipe") ?? false;
+  return isImage && !matrix
+    ? await exifFilters(input.path)
+    : orientationFilters(matrix, input.path);
+}
+
+function describeVideo(
+  stream: Stream,
+  orientation: readonly OrientationFilter[],
+): VideoProbe["video"] {
+  const { codecpar, avgFrameRate, nbFrames, sampleAspectRatio } = stream;
+  const turned = orientation.some(([name]) => name === "transpose");
+  const aspect = sampleAspectRatio.num > 0 ? sampleAspectRatio : codecpar.sampleAspectRatio;
+  const { width, height } = displayedSize({
+    width: codecpar.width,
+    height: codecpar.height,
+    sampleAspectRatio: aspect,
+  });
   return {
     codec: avGetCodecName(codecpar.codecId) ?? "unknown",
     pixelFormat: avGetPixFmtName(codecpar.format as AVPixelFormat) ?? "unknown",
-    width: turned ? codecpar.height : codecpar.width,
-    height: turned ? codecpar.width : codecpar.height,
+    width: turned ? height : width,
+    height: turned ? width : height,
     framesPerSecond: avgFrameRate.num > 0 ? avgFrameRate.toDouble() : undefined,
     frameCount: nbFrames > 0n ? Number(nbFrames) : undefined,
   };

@@ -1,89 +1,58 @@
 import { LatentSyncError, type VideoFrame, type VideoInfo, type VideoReader } from "@ls/core";
-import type { AVPixelFormat } from "node-av/constants";
-import { avGetCodecName, avGetPixFmtName } from "node-av/lib";
-import { describeColour } from "./colour.ts";
+import { DecodeCursor } from "./decode-cursor.ts";
 import { FfmpegVideoFrame } from "./ffmpeg-video-frame.ts";
-import { FrameSelection } from "./frame-selection.ts";
-import { FrameTimeline } from "./frame-timeline.ts";
+import { FrameTimeline, type TimeRange } from "./frame-timeline.ts";
 import { HardwareFailure, type VideoHardware } from "./hardware.ts";
+import { type HdrMetadata, hdrMetadata } from "./hdr-metadata.ts";
 import { referenceFrame } from "./native-frame.ts";
 import { PassedFrames } from "./passed-frames.ts";
 import { type DecodedFrame, VideoDecoder } from "./video-decoder.ts";
+import { describeVideo, meanRate, placementFor } from "./video-description.ts";
 
 /** Reading on is cheaper than seeking up to about this many frames. */
 const READ_ON_FRAMES = 48;
-/** Gaps that are filled with copies, for containers whose times may jump, and for others. */
-const MAX_JUMP_SECONDS = 10;
-const MAX_GAP_SECONDS = 600;
 
-export interface FfmpegVideoReaderOptions {
-  readonly framesPerSecond: number;
+export interface FfmpegVideoReaderOptions extends TimeRange {
+  readonly framesPerSecond: number | "source";
   readonly threads: number;
   /** Default: software. */
   readonly hardware?: VideoHardware | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A decoder with the frame it stands at and the one before. */
-class Cursor implements AsyncDisposable {
-  readonly decoder: VideoDecoder;
-  current: DecodedFrame | undefined;
-  previous: DecodedFrame | undefined;
-  /** Position of `current` among all decoded frames; -1 before the first. */
-  ordinal = -1;
-
-  constructor(decoder: VideoDecoder) {
-    this.decoder = decoder;
-  }
-
-  /** Moves one frame on; false at the end. */
-  async advance(): Promise<boolean> {
-    const next = await this.decoder.next();
-    if (!next) return false;
-    this.previous?.native.free();
-    this.previous = this.current;
-    this.current = next;
-    this.ordinal += 1;
-    return true;
-  }
-
-  frameAt(ordinal: number): DecodedFrame | undefined {
-    if (ordinal === this.ordinal) return this.current;
-    return ordinal === this.ordinal - 1 ? this.previous : undefined;
-  }
-
-  clear(): void {
-    this.previous?.native.free();
-    this.current?.native.free();
-    this.previous = undefined;
-    this.current = undefined;
-    this.ordinal = -1;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.clear();
-    await this.decoder[Symbol.asyncDispose]();
-  }
-}
-
 export class FfmpegVideoReader implements VideoReader {
   readonly info: VideoInfo;
   readonly path: string;
+  /** What the file says of the display that its HDR pictures were made for. */
+  readonly hdr: HdrMetadata;
   readonly #options: FfmpegVideoReaderOptions;
   readonly #timeline: FrameTimeline;
   readonly #passed = new PassedFrames();
-  #cursor: Cursor | undefined;
+  /** Whether decoding starts at the keyframe before the part that is wanted. */
+  readonly #fromKeyframe: boolean;
+  #cursor: DecodeCursor | undefined;
   #seekable = true;
+  /** Whether a frame depends on the one before it in presentation order: deinterlacing looks at it. */
+  #needsPredecessor = false;
   #iterating = false;
   #decoding: Promise<unknown> | undefined;
   #disposed = false;
 
-  private constructor(cursor: Cursor, timeline: FrameTimeline, options: FfmpegVideoReaderOptions) {
+  private constructor(
+    cursor: DecodeCursor,
+    timeline: FrameTimeline,
+    options: FfmpegVideoReaderOptions,
+    fromKeyframe: boolean,
+  ) {
+    const native = (cursor.current as DecodedFrame).native;
     this.path = cursor.decoder.path;
-    this.info = describe(cursor, options.framesPerSecond);
+    this.info = describeVideo(cursor.decoder, native, options);
+    this.hdr = hdrMetadata(cursor.decoder.stream, native);
+    this.#needsPredecessor = cursor.decoder.deinterlaces;
     this.#cursor = cursor;
     this.#timeline = timeline;
     this.#options = options;
+    this.#fromKeyframe = fromKeyframe;
   }
 
   static async open(path: string, options: FfmpegVideoReaderOptions): Promise<FfmpegVideoReader> {
@@ -96,25 +65,26 @@ export class FfmpegVideoReader implements VideoReader {
     }
   }
 
-  static async #open(path: string, options: FfmpegVideoReaderOptions): Promise<FfmpegVideoReader> {
-    const cursor = new Cursor(await VideoDecoder.open(path, options));
+  static async #open(
+    path: string,
+    options: FfmpegVideoReaderOptions,
+    seek = true,
+  ): Promise<FfmpegVideoReader> {
+    const { decoder, sought } = await openAtStart(path, options, seek);
+    const cursor = new DecodeCursor(decoder);
     try {
-      const timeline = new FrameTimeline(
-        new FrameSelection({
-          framesPerSecond: options.framesPerSecond,
-          startAtFirstFrame: cursor.decoder.isOnlyStream,
-          maxGapSeconds: cursor.decoder.mayJump ? MAX_JUMP_SECONDS : MAX_GAP_SECONDS,
-        }),
-      );
-      // The first frame shows that the file decodes at all, and what its frames are.
-      await cursor.advance();
-      if (cursor.current) timeline.append(cursor.current);
-      options.signal?.throwIfAborted();
-      return new FfmpegVideoReader(cursor, timeline, options);
+      const rate = meanRate(decoder, options.framesPerSecond);
+      const timeline = new FrameTimeline(placementFor(decoder, options, rate), options);
+      await advanceToFirst(cursor, timeline, options);
+      if (!sought || !timeline.startsLate) {
+        return new FfmpegVideoReader(cursor, timeline, options, sought);
+      }
     } catch (error) {
       await cursor[Symbol.asyncDispose]();
       throw error;
     }
+    await cursor[Symbol.asyncDispose]();
+    return await FfmpegVideoReader.#open(path, options, false);
   }
 
   async *frames(
@@ -174,7 +144,7 @@ export class FfmpegVideoReader implements VideoReader {
     if (index >= timeline.outputCount && timeline.complete) return undefined;
     const wanted = this.#ordinalToDecode(index);
     const passed = index < timeline.outputCount ? this.#passed.get(wanted) : undefined;
-    if (passed) return outputFrame(passed, index);
+    if (passed) return this.#output(passed, index);
     const before = this.#cursor?.ordinal ?? -1;
     let cursor = await this.#cursorNear(wanted);
     const jumped = cursor.ordinal < before;
@@ -183,7 +153,7 @@ export class FfmpegVideoReader implements VideoReader {
       signal?.throwIfAborted();
       if (index < timeline.outputCount) {
         const frame = cursor.frameAt(timeline.ordinalOfOutput(index));
-        if (frame) return outputFrame(frame, index);
+        if (frame) return this.#output(frame, index);
       } else if (timeline.complete) return undefined;
       if (jumped && cursor.current) this.#passed.keep(cursor.ordinal, cursor.current);
       if (!(await this.#advance(cursor))) cursor = await this.#restart();
@@ -197,14 +167,16 @@ export class FfmpegVideoReader implements VideoReader {
   }
 
   /** A cursor from which `wanted` is reached by reading on. */
-  async #cursorNear(wanted: number): Promise<Cursor> {
+  async #cursorNear(wanted: number): Promise<DecodeCursor> {
     const cursor = this.#cursor ?? (await this.#restart());
     if (cursor.frameAt(wanted)) return cursor;
     const ahead = wanted - cursor.ordinal;
     if (ahead > 0 && (ahead <= READ_ON_FRAMES || !this.#canSeek())) return cursor;
-    if (this.#canSeek()) {
+    // What needs the frame before and has none is read from the start.
+    const target = this.#needsPredecessor ? wanted - 1 : wanted;
+    if (this.#canSeek() && target >= 0) {
       try {
-        if (await this.#seek(cursor, wanted)) return cursor;
+        if (await this.#seek(cursor, target, wanted)) return cursor;
         this.#seekable = false;
       } catch (error) {
         this.#leaveHardware(error);
@@ -217,9 +189,9 @@ export class FfmpegVideoReader implements VideoReader {
     return this.#seekable && this.#timeline.ordered;
   }
 
-  async #seek(cursor: Cursor, wanted: number): Promise<boolean> {
+  async #seek(cursor: DecodeCursor, target: number, wanted: number): Promise<boolean> {
     cursor.clear();
-    if (!(await cursor.decoder.seek(this.#timeline.ptsOf(wanted)))) return false;
+    if (!(await cursor.decoder.seek(this.#timeline.ptsOf(target)))) return false;
     if (!(await cursor.advance())) return false;
     const pts = cursor.current?.pts;
     const ordinal = pts === undefined ? -1 : this.#timeline.ordinalOfPts(pts);
@@ -228,12 +200,14 @@ export class FfmpegVideoReader implements VideoReader {
   }
 
   /** Decodes one frame more; false if decoding must start anew. */
-  async #advance(cursor: Cursor): Promise<boolean> {
+  async #advance(cursor: DecodeCursor): Promise<boolean> {
     try {
       return await this.#decode(cursor);
     } catch (error) {
       this.#leaveHardware(error);
       return false;
+    } finally {
+      this.#needsPredecessor ||= cursor.decoder.deinterlaces;
     }
   }
 
@@ -244,7 +218,7 @@ export class FfmpegVideoReader implements VideoReader {
   }
 
   /** As {@link #advance}; false if what comes is not what came in the first pass. */
-  async #decode(cursor: Cursor): Promise<boolean> {
+  async #decode(cursor: DecodeCursor): Promise<boolean> {
     const timeline = this.#timeline;
     if (!(await cursor.advance())) {
       if (cursor.ordinal < timeline.decodedCount - 1) return this.#giveUpSeeking();
@@ -271,43 +245,78 @@ export class FfmpegVideoReader implements VideoReader {
     return false;
   }
 
-  async #restart(): Promise<Cursor> {
+  async #restart(): Promise<DecodeCursor> {
     const old = this.#cursor;
     this.#cursor = undefined;
     await old?.[Symbol.asyncDispose]();
-    const cursor = new Cursor(await this.#openDecoder());
+    const cursor = new DecodeCursor(await this.#openDecoder());
     this.#cursor = cursor;
     return cursor;
   }
 
   async #openDecoder(): Promise<VideoDecoder> {
+    const open = async (): Promise<VideoDecoder> =>
+      (await openAtStart(this.path, this.#options, this.#fromKeyframe)).decoder;
     try {
-      return await VideoDecoder.open(this.path, this.#options);
+      return await open();
     } catch (error) {
       this.#leaveHardware(error);
-      return await VideoDecoder.open(this.path, this.#options);
+      return await open();
     }
+  }
+
+  #output(frame: DecodedFrame, index: number): FfmpegVideoFrame {
+    const { framesPerSecond, startSeconds = 0, endSeconds = Infinity } = this.#options;
+    const timeSeconds = this.#timeline.secondsOf(index);
+    const durationSeconds =
+      framesPerSecond === "source"
+        ? Math.min(frame.durationSeconds, endSeconds - startSeconds - timeSeconds)
+        : 1 / this.info.framesPerSecond;
+    const place = { index, timeSeconds, durationSeconds };
+    return new FfmpegVideoFrame(referenceFrame(frame.native), place, frame.encoding);
   }
 }
 
-function outputFrame(frame: DecodedFrame, index: number): FfmpegVideoFrame {
-  return new FfmpegVideoFrame(referenceFrame(frame.native), index, frame.encoding);
+/**
+ * A decoder whose next frame is the keyframe at or before the part that is wanted; from the file's
+ * beginning where nothing is cut off or the file cannot be sought.
+ */
+async function openAtStart(
+  path: string,
+  options: FfmpegVideoReaderOptions,
+  seek: boolean,
+): Promise<{ readonly decoder: VideoDecoder; readonly sought: boolean }> {
+  const { startSeconds = 0 } = options;
+  const decoder = await VideoDecoder.open(path, options);
+  if (!seek || startSeconds === 0) return { decoder, sought: false };
+  try {
+    if (await decoder.seek(decoder.ptsAt(startSeconds))) return { decoder, sought: true };
+  } catch (error) {
+    await decoder[Symbol.asyncDispose]();
+    throw error;
+  }
+  await decoder[Symbol.asyncDispose]();
+  return { decoder: await VideoDecoder.open(path, options), sought: false };
 }
 
-function describe(cursor: Cursor, framesPerSecond: number): VideoInfo {
-  const { decoder, current } = cursor;
-  const native = (current as DecodedFrame).native;
-  const seconds = decoder.durationSeconds;
-  const { codecpar } = decoder.stream;
-  return {
-    width: native.width,
-    height: native.height,
-    framesPerSecond,
-    estimatedFrameCount: seconds === undefined ? undefined : Math.round(seconds * framesPerSecond),
-    description: [
-      avGetCodecName(codecpar.codecId) ?? "unknown codec",
-      avGetPixFmtName(native.format as AVPixelFormat) ?? "unknown format",
-      describeColour(native),
-    ].join(", "),
-  };
+/** Decodes up to the first frame of the part that is wanted: it shows that the file decodes at all. */
+async function advanceToFirst(
+  cursor: DecodeCursor,
+  timeline: FrameTimeline,
+  { startSeconds = 0, endSeconds, signal }: FfmpegVideoReaderOptions,
+): Promise<void> {
+  do {
+    if (await cursor.advance()) timeline.append(cursor.current as DecodedFrame);
+    else timeline.finish();
+    signal?.throwIfAborted();
+  } while (timeline.outputCount === 0 && !timeline.complete);
+  if (timeline.outputCount > 0) return;
+  const range = `${startSeconds} s to ${endSeconds === undefined ? "the end" : `${endSeconds} s`}`;
+  const { path, durationSeconds } = cursor.decoder;
+  const length = durationSeconds === undefined ? "" : ` It lasts ${durationSeconds.toFixed(3)} s.`;
+  throw new LatentSyncError(
+    "invalid_argument",
+    `${path} has no pictures in the part from ${range}.${length}`,
+    { hint: "Choose a start and an end inside the video." },
+  );
 }

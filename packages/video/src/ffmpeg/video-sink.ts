@@ -8,7 +8,7 @@ export interface FfmpegVideoSinkOptions {
   readonly codec?: VideoCodec;
   /**
    * Constant rate factor: lower is better and larger. Default 18 for `h264`, 20 for `hevc`, 24 for
-   * `av1` and `vp9`; not for `ffv1`.
+   * `av1` and `vp9`; not for `prores` and `ffv1`.
    */
   readonly crf?: number;
   /** The encoder's own word for speed, such as `medium` (x264, x265) or `8` (SVT-AV1). */
@@ -18,18 +18,27 @@ export interface FfmpegVideoSinkOptions {
    * other devices. `auto` and `none`, the default, encode in software.
    */
   readonly hardware?: HardwareAcceleration;
-  /** Called with a line for people when software takes over. */
+  /** Called with a line for people when software takes over, or the codec keeps less than there is. */
   readonly onNotice?: (message: string) => void;
 }
 
 /**
- * Writes videos with the FFmpeg inside `node-av`: one encode, the source's colour tags, rate and
- * sample aspect ratio kept. Pixels go to the encoder as they came, apart from what a patch changes.
+ * Writes videos with the FFmpeg inside `node-av`: one encode, the source's colour tags, static HDR
+ * metadata, rate and sample aspect ratio kept. Pixels go to the encoder as they came, apart from what
+ * a patch changes; a patch never changes transparency.
  * The container follows the output's extension: .mp4, .m4v, .mov, .mkv or .webm.
  *
- * `h264` is always 8 bit 4:2:0; `hevc`, `av1` and `vp9` are 4:2:0 and keep 10 bit; `ffv1` keeps the
- * pixel format. RGB sources become BT.709 limited. Where a codec needs even sides, an odd picture
- * grows by a copy of its last column or row.
+ * | codec           | pixels                                                        | in                 |
+ * | --------------- | ------------------------------------------------------------- | ------------------ |
+ * | `h264`          | 8 bit 4:2:0                                                   | mp4, mov, mkv      |
+ * | `hevc`          | 4:2:0, 8 or 10 bit                                            | mp4, mov, mkv      |
+ * | `av1`           | 4:2:0, 8 or 10 bit                                            | mp4, mkv, webm     |
+ * | `vp9`           | 4:2:0, 8 or 10 bit; 8 bit with transparency, not in mp4       | mp4, mkv, webm     |
+ * | `prores`        | 10 bit: 422 HQ, or 4444 for full chroma, RGB and transparency | mov, mkv           |
+ * | `ffv1`          | as they are                                                   | mkv                |
+ *
+ * RGB sources become BT.709 limited but in `ffv1`. Where a codec needs even sides, an odd picture grows
+ * by a copy of its last column or row.
  *
  * Sound is copied where the container can hold it, else encoded at 192 kbit/s (AAC; Opus in .webm)
  * in mono or stereo at its own rate.
@@ -46,7 +55,8 @@ export function createFfmpegVideoSink(options: FfmpegVideoSinkOptions = {}): Vid
   }
   const crf = options.crf ?? profile.defaultCrf;
   if (profile.defaultCrf === undefined && options.crf !== undefined) {
-    throw new LatentSyncError("invalid_argument", `${codec} is lossless and takes no crf.`);
+    const why = codec === "ffv1" ? "is lossless" : "has one quality";
+    throw new LatentSyncError("invalid_argument", `${codec} ${why} and takes no crf.`);
   }
   if (crf !== undefined && !(crf >= 0 && crf <= profile.maxCrf)) {
     throw new LatentSyncError(
@@ -66,6 +76,7 @@ export function createFfmpegVideoSink(options: FfmpegVideoSinkOptions = {}): Vid
         crf: crf ?? 0,
         preset: options.preset,
         hardware,
+        onNotice: options.onNotice,
       }),
   };
 }

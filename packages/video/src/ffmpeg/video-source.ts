@@ -1,10 +1,18 @@
-import { LatentSyncError, type VideoReader, type VideoSource } from "@ls/core";
+import {
+  LatentSyncError,
+  type VideoReader,
+  type VideoReadOptions,
+  type VideoSource,
+} from "@ls/core";
 import { type HardwareAcceleration, VideoHardware } from "./hardware.ts";
 import { FfmpegVideoReader } from "./video-reader.ts";
 
 export interface FfmpegVideoSourceOptions {
-  /** Constant rate that frames are brought to, as `ffmpeg -r` does. Default 25. */
-  readonly framesPerSecond?: number;
+  /**
+   * What `open` takes where it is not told: a constant rate that frames are brought to, as `ffmpeg -r`
+   * does, or `source`. Default 25.
+   */
+  readonly framesPerSecond?: number | "source";
   /** Decoder threads; default one per core. */
   readonly threads?: number;
   /**
@@ -18,17 +26,15 @@ export interface FfmpegVideoSourceOptions {
 
 /**
  * Videos of any container and codec that the FFmpeg inside `node-av` reads, from local files only.
- * Frames are upright and keep the file's pixel format (10 bit too) until `toRgb`.
+ * Frames are upright and keep the file's pixel format (10 bit and alpha too) until `toRgb`. Interlaced
+ * ones are deinterlaced, one frame of two fields; others pass bit for bit. A still image is a video of
+ * one frame. Sizes and RGB are in square pixels: where the stored ones are not, the picture is filled
+ * in along their longer side. HDR is not tone-mapped.
  */
 export function createFfmpegVideoSource(options: FfmpegVideoSourceOptions = {}): VideoSource {
   const framesPerSecond = options.framesPerSecond ?? 25;
   const threads = options.threads ?? 0;
-  if (!(framesPerSecond > 0 && framesPerSecond <= 1000)) {
-    throw new LatentSyncError(
-      "invalid_argument",
-      `framesPerSecond must be over 0 and at most 1000, but is ${framesPerSecond}.`,
-    );
-  }
+  checkRate(framesPerSecond);
   if (!Number.isInteger(threads) || threads < 0) {
     throw new LatentSyncError(
       "invalid_argument",
@@ -40,7 +46,29 @@ export function createFfmpegVideoSource(options: FfmpegVideoSourceOptions = {}):
     onNotice: options.onNotice,
   });
   return {
-    open: (path, { signal } = {}): Promise<VideoReader> =>
-      FfmpegVideoReader.open(path, { framesPerSecond, threads, hardware, signal }),
+    open: async (path, request = {}): Promise<VideoReader> => {
+      checkRequest(request);
+      const shared = { framesPerSecond, threads, hardware, signal: undefined };
+      return await FfmpegVideoReader.open(path, { ...shared, ...request });
+    },
   };
+}
+
+function checkRate(framesPerSecond: number | "source"): void {
+  if (framesPerSecond === "source" || (framesPerSecond > 0 && framesPerSecond <= 1000)) return;
+  throw new LatentSyncError(
+    "invalid_argument",
+    `framesPerSecond must be over 0 and at most 1000, or "source", but is ${framesPerSecond}.`,
+  );
+}
+
+function checkRequest(request: VideoReadOptions): void {
+  const { framesPerSecond = "source", startSeconds = 0, endSeconds = Infinity } = request;
+  checkRate(framesPerSecond);
+  if (startSeconds >= 0 && Number.isFinite(startSeconds) && endSeconds > startSeconds) return;
+  throw new LatentSyncError(
+    "invalid_argument",
+    `A part of a video needs a start from 0 s on and a later end, but is ${startSeconds} s to ${endSeconds} s.`,
+    { hint: "Leave the end out to read to the end of the video." },
+  );
 }

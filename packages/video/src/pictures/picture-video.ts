@@ -19,12 +19,14 @@ export interface PictureVideoOptions {
 
 class PictureFrame implements VideoFrame {
   readonly index: number;
+  readonly timeSeconds: number;
   readonly width: number;
   readonly height: number;
   readonly #picture: RgbImage;
 
-  constructor(index: number, picture: RgbImage) {
+  constructor(index: number, timeSeconds: number, picture: RgbImage) {
     this.index = index;
+    this.timeSeconds = timeSeconds;
     this.width = picture.width;
     this.height = picture.height;
     this.#picture = picture;
@@ -36,7 +38,7 @@ class PictureFrame implements VideoFrame {
   }
 
   clone(): VideoFrame {
-    return new PictureFrame(this.index, this.#picture);
+    return new PictureFrame(this.index, this.timeSeconds, this.#picture);
   }
 
   [Symbol.dispose](): void {}
@@ -63,7 +65,7 @@ export function createPictureVideo(options: PictureVideoOptions): VideoReader {
             `Picture ${index} is ${image.width}x${image.height}, but the video is ${width}x${height}.`,
           );
         }
-        yield new PictureFrame(index, image);
+        yield new PictureFrame(index, index / framesPerSecond, image);
       }
     },
     async [Symbol.asyncDispose]() {},

@@ -1,0 +1,1 @@
+export { createOcclusionDetector, type OcclusionDetectorOptions } from "./occlusion-detector.ts";
