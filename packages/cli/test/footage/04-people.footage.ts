@@ -22,7 +22,7 @@ it.each([
   const { code, stderr } = await run(
     ...["infer", "--video", files.video, "--audio", files.audio, "--out", output],
     ...["--codec", "ffv1", "--model", "latentsync-demo", "--runtime", "cpu"],
-    ...["--inference-steps", "1", "--face", face, "--silence", "keep"],
+    ...["--inference-steps", "1", "--face", face, "--silence", "keep", "--loop", "cut"],
   );
   expect({ code, stderr }).toMatchObject({ code: 0 });
   const [before, after] = [await readPictures(files.video), await readPictures(output)];
