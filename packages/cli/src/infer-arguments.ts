@@ -2,7 +2,7 @@
 import { LatentSyncError } from "@ls/core";
 import { Command, CommanderError, type Option } from "commander";
 import { addInferCommand } from "./commands/infer.ts";
-import type { InferFlags } from "./infer-job.ts";
+import { type InferFlags, withoutDefaultModel } from "./infer-job.ts";
 import { NOT_OF_A_JOB, type OptionRecord } from "./option-record.ts";
 
 /**
@@ -50,14 +50,6 @@ function createParser(): { command: Command; parse: (args: readonly string[]) =>
       return flags as InferFlags;
     },
   };
-}
-
-/** A model of the environment is a default, which the official script's two files replace. */
-function withoutDefaultModel(options: InferFlags, command: Command): InferFlags {
-  const isDefault = command.getOptionValueSource("model") === "env";
-  if (!isDefault || options.unetCheckpoint === undefined) return options;
-  const { model: _, ...rest } = options;
-  return rest;
 }
 
 function argumentsOf(name: string, value: unknown, options: readonly Option[]): readonly string[] {

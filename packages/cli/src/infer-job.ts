@@ -2,6 +2,7 @@
 import { rm } from "node:fs/promises";
 import type { LipSyncEvent, Tracer } from "@ls/core";
 import { appearanceOf, type HardwareAcceleration, type VideoCodec } from "@ls/video";
+import type { Command } from "commander";
 import { openSigner, type OutputSigner, type SigningFlags } from "./c2pa-signature.ts";
 import { type FaceFlags, faceSelectionOf } from "./face-options.ts";
 import { type FootageFlags, footageOf } from "./footage-options.ts";
@@ -50,6 +51,17 @@ export interface InferFlags
   readonly crf?: number;
   readonly hwaccel: HardwareAcceleration;
   readonly compat?: boolean;
+}
+
+/** A model of the environment is a default, which the official script's two files replace. */
+export function withoutDefaultModel<T extends InferFlags>(
+  options: T,
+  command: Command,
+): Omit<T, "model"> & Pick<InferFlags, "model"> {
+  const isDefault = command.getOptionValueSource("model") === "env";
+  if (!isDefault || options.unetCheckpoint === undefined) return options;
+  const { model: _, ...rest } = options;
+  return rest;
 }
 
 /** What of the options makes the engine, without hooks: two jobs with the same share one. */

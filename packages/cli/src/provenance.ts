@@ -4,7 +4,7 @@
  * digital source type.
  */
 import { extname } from "node:path";
-import { type LipSyncRequest, type ModelInfo, resolveSampling } from "@ls/core";
+import { DEFAULT_SEED, type LipSyncRequest, type ModelInfo, resolveSampling } from "@ls/core";
 import { packageVersion } from "./version.ts";
 
 /**
@@ -33,8 +33,6 @@ export interface ProvenanceOptions {
   readonly runtime: string;
   readonly request: LipSyncRequest;
 }
-
-const DEFAULT_SEED = 1247;
 
 function describeProvenance({ model, runtime, request }: ProvenanceOptions): Provenance {
   const { guidanceInterval, ...sampling } = resolveSampling(request);

@@ -41,6 +41,9 @@ export interface LatentSyncOptions {
   readonly occlusion?: OcclusionDetector;
 }
 
+/** The official script's. */
+export const DEFAULT_SEED = 1247;
+
 /** One video to make, and how much work to put into it: as the official pipeline, if nothing is said. */
 export interface LipSyncRequest extends SamplingOptions, FootageOptions {
   /** Path of a video with a face. */
@@ -49,7 +52,7 @@ export interface LipSyncRequest extends SamplingOptions, FootageOptions {
   readonly audio: string;
   /** Path of the video to write. It appears when it is complete. */
   readonly output: string;
-  /** Seed of PyTorch's CPU generator. Default 1247. */
+  /** Seed of PyTorch's CPU generator. Default {@link DEFAULT_SEED}. */
   readonly seed?: number;
   /** Random numbers of another kind, such as {@link torchCudaGenerator}; `seed` is then not used. */
   readonly random?: NormalGenerator;
@@ -182,8 +185,6 @@ export class LatentSync implements AsyncDisposable {
     };
   }
 }
-
-const DEFAULT_SEED = 1247;
 
 /** Waits for `promise`, which never fails. @throws the signal's reason, at once, on abort. */
 async function beforeAbort(promise: Promise<unknown>, signal: AbortSignal): Promise<void> {

@@ -1,10 +1,17 @@
+import { DEFAULT_SEED } from "@ls/core";
 import type { Command } from "commander";
 import { addSigningOptions } from "../c2pa-signature.ts";
 import { checkFiles } from "../check-files.ts";
 import type { CommandContext } from "../command-context.ts";
 import { addFaceOptions } from "../face-options.ts";
 import { addFootageOptions } from "../footage-options.ts";
-import { drawSeed, engineOptionsOf, type InferFlags, runInferJob } from "../infer-job.ts";
+import {
+  drawSeed,
+  engineOptionsOf,
+  type InferFlags,
+  runInferJob,
+  withoutDefaultModel,
+} from "../infer-job.ts";
 import { load } from "../load.ts";
 import { addManifestOption } from "../manifest.ts";
 import { type OptionRecord, recordOptions } from "../option-record.ts";
@@ -44,7 +51,7 @@ export function addInferCommand(program: Command, context: CommandContext): void
   addFootageOptions(infers);
   addTimeOptions(infers);
   addRunOptions(infers)
-    .option("--seed <n>", "seed of the noise; -1 draws one", integer(-1, 2 ** 32 - 1), 1247)
+    .option("--seed <n>", "seed of the noise; -1 draws one", integer(-1, 2 ** 32 - 1), DEFAULT_SEED)
     .addOption(runtimeOption())
     .addOption(precisionOption())
     .addOption(threadsOption())
@@ -75,12 +82,7 @@ export function addInferCommand(program: Command, context: CommandContext): void
     .addHelpText("after", EXAMPLES);
   const given = recordOptions(infers);
   infers.action((options: InferOptions, command: Command) => {
-    // A model of the environment is a default, which the official script's two files replace.
-    const isDefault = command.getOptionValueSource("model") === "env";
-    const { model, ...rest } = options;
-    const replaced = isDefault && options.unetCheckpoint !== undefined;
-    const flags = replaced || model === undefined ? rest : { ...rest, model };
-    return infer(flags, given(), context);
+    return infer(withoutDefaultModel(options, command), given(), context);
   });
 }
 

@@ -1,10 +1,11 @@
 import { LatentSyncError } from "../errors.ts";
 import type { NoiseScheduleConfig } from "../model.ts";
 import { DdimScheduler } from "./ddim.ts";
-import { DpmSolverScheduler } from "./dpm-solver.ts";
+import { DpmSolverSampler } from "./dpm-solver.ts";
+import { createMultistepScheduler } from "./multistep-scheduler.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { TimestepSpacing } from "./timesteps.ts";
-import { UniPcScheduler } from "./unipc.ts";
+import { UniPcSampler } from "./unipc.ts";
 
 /** Samplers by name: the official pipeline's, and two that need about half as many steps. */
 export const SCHEDULERS = ["ddim", "dpmsolver++", "unipc"] as const;
@@ -35,8 +36,14 @@ export function createScheduler(options: {
     case "ddim":
       return new DdimScheduler(config, steps);
     case "dpmsolver++":
-      return new DpmSolverScheduler(config, steps, spacing);
+      return createMultistepScheduler({
+        ...{ config, steps, spacing },
+        createSampler: (levels) => new DpmSolverSampler(levels),
+      });
     case "unipc":
-      return new UniPcScheduler(config, steps, spacing);
+      return createMultistepScheduler({
+        ...{ config, steps, spacing },
+        createSampler: (levels) => new UniPcSampler(levels),
+      });
   }
 }

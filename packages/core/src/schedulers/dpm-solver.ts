@@ -4,30 +4,14 @@
  * `DPMSolverMultistepScheduler` is by default: the first step and the last, which ends at the clean
  * sample, are of first order. Difference: "trailing" spacing always gives the steps that were asked for.
  */
-import type { NoiseScheduleConfig } from "../model.ts";
 import { cleanSample } from "./clean-sample.ts";
-import { type NoiseLevel, noiseLevels } from "./noise-schedule.ts";
-import type { Sampler, Scheduler } from "./scheduler.ts";
+import type { NoiseLevel } from "./noise-schedule.ts";
+import type { Sampler } from "./scheduler.ts";
 import { StepCounter } from "./step-counter.ts";
-import { multistepTimesteps, type TimestepSpacing } from "./timesteps.ts";
 
 const { fround } = Math;
 
-export class DpmSolverScheduler implements Scheduler {
-  readonly timesteps: readonly number[];
-  readonly #levels: readonly NoiseLevel[];
-
-  constructor(config: NoiseScheduleConfig, steps: number, spacing: TimestepSpacing) {
-    this.timesteps = multistepTimesteps(config, steps, spacing);
-    this.#levels = noiseLevels(config, this.timesteps);
-  }
-
-  start(): Sampler {
-    return new DpmSolverSampler(this.#levels);
-  }
-}
-
-class DpmSolverSampler implements Sampler {
+export class DpmSolverSampler implements Sampler {
   readonly #levels: readonly NoiseLevel[];
   readonly #counter: StepCounter;
   #previousClean: Float32Array | undefined;

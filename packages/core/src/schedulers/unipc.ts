@@ -4,28 +4,12 @@
  * Source: diffusers 0.32.2, schedulers/scheduling_unipc_multistep.py, as `UniPCMultistepScheduler` is
  * by default: the first step and the last are of first order. Difference: as for DPM-Solver++.
  */
-import type { NoiseScheduleConfig } from "../model.ts";
 import { cleanSample } from "./clean-sample.ts";
-import { type NoiseLevel, noiseLevels } from "./noise-schedule.ts";
-import type { Sampler, Scheduler } from "./scheduler.ts";
+import type { NoiseLevel } from "./noise-schedule.ts";
+import type { Sampler } from "./scheduler.ts";
 import { StepCounter } from "./step-counter.ts";
-import { multistepTimesteps, type TimestepSpacing } from "./timesteps.ts";
 
 const { fround } = Math;
-
-export class UniPcScheduler implements Scheduler {
-  readonly timesteps: readonly number[];
-  readonly #levels: readonly NoiseLevel[];
-
-  constructor(config: NoiseScheduleConfig, steps: number, spacing: TimestepSpacing) {
-    this.timesteps = multistepTimesteps(config, steps, spacing);
-    this.#levels = noiseLevels(config, this.timesteps);
-  }
-
-  start(): Sampler {
-    return new UniPcSampler(this.#levels);
-  }
-}
 
 /** Where a step of the predictor began, and what was known there. */
 interface Departure {
@@ -35,7 +19,7 @@ interface Departure {
   readonly previousClean: Float32Array | undefined;
 }
 
-class UniPcSampler implements Sampler {
+export class UniPcSampler implements Sampler {
   readonly #levels: readonly NoiseLevel[];
   readonly #counter: StepCounter;
   #departure: Departure | undefined;
