@@ -125,7 +125,9 @@ interface Algorithm {
 }
 
 async function readCredentials(certificate: string, keyPath: string): Promise<Credentials> {
-  const [chainText, keyText] = await Promise.all([readText(certificate), readText(keyPath)]);
+  // One after the other: with both missing, the error names the same file every time.
+  const chainText = await readText(certificate);
+  const keyText = await readText(keyPath);
   const blocks = chainText.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g);
   try {
     const chain = (blocks ?? []).map((block) => new X509Certificate(block));
