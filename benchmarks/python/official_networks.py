@@ -25,6 +25,8 @@ class OfficialNetworks:
         self.dtype = DTYPES[dtype]
         self._unet: Any = None
         self._vae: Any = None
+        # What `official_pipeline.py` makes of them, once it is asked for.
+        self.pipeline: Any = None
 
     @property
     def unet(self) -> Any:

@@ -1,6 +1,8 @@
-"""Runs the official pipeline from two files to a file, on the CPU, in a process of its own.
+"""Runs the official pipeline from two files to a file, on the CPU.
 
     python official_pipeline.py CHECKOUT SETTINGS_JSON
+
+does it once, in a process of its own; `official_worker.py` keeps the networks loaded.
 
 The official script itself asks for CUDA. Differences from it, all of which save it time or leave it
 alone: the device is the CPU; alignment points come from a file instead of InsightFace, which is
@@ -13,6 +15,7 @@ import os
 import sys
 import types
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +48,7 @@ def without_insightface() -> None:
     sys.modules[module.__name__] = module
 
 
-def create_pipeline(checkout: str, settings: dict[str, Any]) -> Any:
-    networks = OfficialNetworks(checkout, settings["model"], "float32")
+def create_pipeline(networks: OfficialNetworks, settings: dict[str, Any]) -> Any:
     without_insightface()
     from latentsync.pipelines import lipsync_pipeline
     from latentsync.utils.affine_transform import AlignRestore
@@ -62,7 +64,7 @@ def create_pipeline(checkout: str, settings: dict[str, Any]) -> Any:
 
     lipsync_pipeline.ImageProcessor = CpuImageProcessor
     audio = Audio2Feature(
-        model_path=settings["model"]["whisper"],
+        model_path=networks.model["whisper"],
         device="cpu",
         num_frames=settings["framesPerChunk"],
         audio_feat_length=[2, 2],
@@ -75,27 +77,30 @@ def create_pipeline(checkout: str, settings: dict[str, Any]) -> Any:
     )
 
 
+def run_pipeline(pipeline: Any, checkout: Path, settings: dict[str, Any]) -> None:
+    torch.manual_seed(settings["seed"])
+    pipeline(
+        video_path=settings["video"],
+        audio_path=settings["audio"],
+        video_out_path=settings["output"],
+        num_frames=settings["framesPerChunk"],
+        num_inference_steps=settings["inferenceSteps"],
+        guidance_scale=settings["guidanceScale"],
+        weight_dtype=torch.float32,
+        width=settings["resolution"],
+        height=settings["resolution"],
+        mask_image_path=str(checkout / "latentsync/utils/mask.png"),
+    )
+
+
 def main() -> None:
     checkout, settings = sys.argv[1], json.loads(sys.argv[2])
     if settings["threads"] is not None:
         torch.set_num_threads(settings["threads"])
-    pipeline = create_pipeline(checkout, settings)
-    torch.manual_seed(settings["seed"])
-    with open(os.devnull, "w") as quiet:
-        stdout, sys.stdout = sys.stdout, quiet
-        pipeline(
-            video_path=settings["video"],
-            audio_path=settings["audio"],
-            video_out_path=settings["output"],
-            num_frames=settings["framesPerChunk"],
-            num_inference_steps=settings["inferenceSteps"],
-            guidance_scale=settings["guidanceScale"],
-            weight_dtype=torch.float32,
-            width=settings["resolution"],
-            height=settings["resolution"],
-            mask_image_path=str(Path(checkout) / "latentsync/utils/mask.png"),
-        )
-        sys.stdout = stdout
+    networks = OfficialNetworks(checkout, settings["model"], "float32")
+    pipeline = create_pipeline(networks, settings)
+    with open(os.devnull, "w") as quiet, redirect_stdout(quiet):
+        run_pipeline(pipeline, networks.checkout, settings)
 
 
 if __name__ == "__main__":

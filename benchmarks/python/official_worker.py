@@ -3,17 +3,19 @@
     python official_worker.py < requests > answers
 
 The first request is `open`, with the checkout's path, the model's files, the threads and the dtype;
-then any of `OPERATIONS`. Nothing of the official repository is part of this project: it is imported
+then any of `OPERATIONS`, or `pipeline`, which works in the `folder` it is given. Nothing of the official repository is part of this project: it is imported
 from where the user has it.
 """
 
+import os
 import sys
 import time
 from typing import Any
 
 import torch
 
-from official_networks import OPERATIONS, OfficialNetworks
+from official_networks import OPERATIONS, Inputs, OfficialNetworks
+from official_pipeline import create_pipeline, run_pipeline
 from protocol import Tensors, claim_stdout, read_messages, write_message
 
 
@@ -36,11 +38,19 @@ def open_networks(request: dict[str, Any]) -> OfficialNetworks:
     return OfficialNetworks(request["checkout"], request["model"], request["dtype"])
 
 
+def make_video(networks: OfficialNetworks, _: Inputs, settings: dict[str, Any]) -> Inputs:
+    os.chdir(settings["folder"])
+    if networks.pipeline is None:
+        networks.pipeline = create_pipeline(networks, settings)
+    run_pipeline(networks.pipeline, networks.checkout, settings)
+    return {}
+
+
 def answer(
     networks: OfficialNetworks, request: dict[str, Any], tensors: Tensors
 ) -> tuple[dict[str, Any], Tensors]:
     inputs = {name: torch.from_numpy(value).to(networks.dtype) for name, value in tensors.items()}
-    operation = OPERATIONS[request["operation"]]
+    operation = {**OPERATIONS, "pipeline": make_video}[request["operation"]]
     wall, processor = time.perf_counter(), time.process_time()
     outputs = operation(networks, inputs, request)
     figures = {

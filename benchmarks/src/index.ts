@@ -25,6 +25,7 @@ export {
   type MeasureOptions,
   median,
 } from "./measure.ts";
+export { officialJob, type OfficialJobOptions } from "./official/official-job.ts";
 export {
   officialModel,
   type OfficialOptions,

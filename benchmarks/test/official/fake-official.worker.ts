@@ -2,6 +2,8 @@
  * Stands in for the official code: answers its inputs back, twice as large and, for a sample, under
  * the name of the UNet's output; in pieces, after saying things on stderr.
  */
+import { existsSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import type { Tensor } from "@ls/core";
 import { encodeMessage, MessageParser } from "../../src/official/messages.ts";
 
@@ -20,6 +22,7 @@ process.stdin.on("data", (chunk: Buffer) => {
       process.stderr.write("ModuleNotFoundError: No module named 'torch'\n");
       process.exit(1);
     } else if (operation === "unknown") answer({ error: "KeyError: unknown" });
+    else if (operation === "pipeline") answer(makeVideo(header));
     else {
       const doubled = Object.entries(tensors).map(([name, tensor]) => [
         name === "sample" ? "noise_pred" : name,
@@ -29,6 +32,14 @@ process.stdin.on("data", (chunk: Buffer) => {
     }
   }
 });
+
+/** As the official pipeline does, it writes the output it is told, into a folder that must be there. */
+function makeVideo({ folder, output, seed }: Record<string, unknown>): Record<string, unknown> {
+  if (typeof output !== "string" || dirname(output) !== folder) return { error: "no output" };
+  if (existsSync(output) || seed !== 7) return { error: "not a new job with the settings" };
+  writeFileSync(output, "");
+  return { milliseconds: 12, cpuMilliseconds: 24 };
+}
 
 function answer(
   header: Record<string, unknown>,

@@ -6,6 +6,7 @@ import { describe, expect, it } from "vitest";
 import { measure } from "../../src/measure.ts";
 import { unetFeeds } from "../../src/network-feeds.ts";
 import { encodeMessage, MessageParser } from "../../src/official/messages.ts";
+import { officialJob } from "../../src/official/official-job.ts";
 import {
   type OfficialOptions,
   OfficialProcess,
@@ -159,5 +160,27 @@ describe("official stages", () => {
       milliseconds: [120],
     });
     expect(all).toMatchObject({ name: "official denoise, 20 steps", milliseconds: [12] });
+  });
+});
+
+describe("the official pipeline in a loaded process", () => {
+  it("makes a video with each run, in a folder that goes with it, and takes its own times", async () => {
+    const { precision: _, ...loaded } = options();
+    const versions: Readonly<Record<string, string>>[] = [];
+    const [job] = await measure({
+      benchmarks: [
+        officialJob({
+          ...loaded,
+          settings: { seed: 7 },
+          onOpen: (process) => versions.push(process.versions),
+        }),
+      ],
+      ...{ rounds: 2, signal: never },
+    });
+    expect(versions).toEqual([{ torch: "1.2.3" }]);
+    expect(job).toMatchObject({
+      ...{ name: "official job", unit: "runs", itemsPerRun: 1 },
+      ...{ milliseconds: [12, 12], cpuMilliseconds: [24, 24] },
+    });
   });
 });

@@ -1,6 +1,6 @@
 /** The options that say how a run uses the machine: devices, batches, memory, and a trace of it. */
 import type { LipSyncRequest } from "@ls/core";
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { integer } from "./options.ts";
 import type { DeviceNumbers } from "./select-devices.ts";
 import type { Terminal } from "./terminal.ts";
@@ -17,11 +17,7 @@ export interface RunFlags {
 
 export function addRunOptions(command: Command): Command {
   return command
-    .option(
-      "--devices <list>",
-      "GPUs to spread the work over, such as 0,1, or all; on a CPU its cores are divided",
-      deviceNumbers,
-    )
+    .addOption(devicesOption())
     .option(
       "--chunks-per-batch <n>",
       "chunks that are denoised together, at most (default: as many as pay and fit into memory)",
@@ -33,6 +29,12 @@ export function addRunOptions(command: Command): Command {
       "write what took place when, for Perfetto (ui.perfetto.dev) or chrome://tracing",
     );
 }
+
+export const devicesOption = (): Option =>
+  new Option(
+    "--devices <list>",
+    "GPUs to spread the work over, such as 0,1, or all; on a CPU its cores are divided",
+  ).argParser(deviceNumbers);
 
 export function deviceNumbers(text: string): DeviceNumbers {
   if (text === "all") return "all";

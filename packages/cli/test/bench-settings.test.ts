@@ -22,11 +22,14 @@ describe("the settings of a benchmark", () => {
   });
 
   it("are given to another process as they are", () => {
-    const change = parseSettingsChange("--guidance-interval 0,0.5 --deepcache-interval 2");
+    const change = parseSettingsChange(
+      "--devices 0,1 --guidance-interval 0,0.5 --deepcache-interval 2",
+    );
     const words = settingsArguments(changedSettings(SETTINGS, change));
     expect(words).toEqual([
-      ...["--runtime", "cpu", "--precision", "auto", "--threads", "2", "--quality", "exact"],
-      ...["--inference-steps", "6", "--guidance-interval", "0,0.5", "--deepcache-interval", "2"],
+      ...["--runtime", "cpu", "--precision", "auto", "--threads", "2", "--devices", "0,1"],
+      ...["--quality", "exact", "--inference-steps", "6", "--guidance-interval", "0,0.5"],
+      ...["--deepcache-interval", "2"],
     ]);
     expect(parseSettingsChange(words.join(" "))).toEqual(changedSettings(SETTINGS, change));
     expect(settingsArguments({ ...SETTINGS, enableDeepcache: true }).at(-1)).toBe(

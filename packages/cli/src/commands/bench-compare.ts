@@ -9,6 +9,7 @@ import {
   formatComparison,
   freshProcess,
   type MeasuredOn,
+  officialJob,
   officialModel,
   type OfficialPrecision,
   officialScript,
@@ -25,6 +26,7 @@ import {
   benchmarkOf,
   type BenchStagesOptions,
   describeMachine,
+  FILE_STAGES,
   openBenchModel,
   reportRuns,
   show,
@@ -61,7 +63,7 @@ export interface BenchOfficialOptions extends BenchStagesOptions {
   readonly officialSteps?: number;
 }
 
-const OFFICIAL_STAGES: readonly string[] = [...officialStageNames, "infer"];
+const OFFICIAL_STAGES: readonly string[] = [...officialStageNames, ...FILE_STAGES];
 
 /** What is compared with the official code if nothing is named. */
 export const DEFAULT_OFFICIAL_STAGES: readonly string[] = ["vae-encode", "unet-step", "vae-decode"];
@@ -161,7 +163,12 @@ function officialBenchmark(
   const { python, officialPrecision, officialSteps, threads, inferenceSteps, guidanceScale } =
     options;
   const checkout = resolve(options.official);
-  if (stage === "infer") return officialInfer(options, files, info);
+  if (FILE_STAGES.includes(stage)) {
+    const settings = officialRun(options, info);
+    return stage === "infer"
+      ? officialInfer(options, files, settings)
+      : officialJob({ checkout, python, files, threads, settings, onOpen });
+  }
   const name = officialStageNames.find((known) => known === stage);
   if (name === undefined) throw new RangeError(`There is no official stage ${stage}.`);
   return officialStage(name, {
@@ -177,13 +184,12 @@ function officialBenchmark(
   });
 }
 
-/** The official pipeline in a fresh process, on the same files. */
-function officialInfer(
+/** What the official pipeline is told of a run on the user's files. */
+function officialRun(
   options: BenchOfficialOptions,
-  files: ModelFiles,
   { framesPerChunk, resolution }: ModelInfo,
-): BenchmarkFactory {
-  const { python, threads = null, video = "", audio = "", landmarks } = options;
+): Readonly<Record<string, unknown>> {
+  const { video = "", audio = "", landmarks } = options;
   if (landmarks === undefined) {
     throw new LatentSyncError("invalid_argument", "The official pipeline needs --landmarks here.", {
       hint: "Give a file with the alignment points of every frame: both sides then use these.",
@@ -193,18 +199,26 @@ function officialInfer(
     ...(options.inferenceSteps === undefined ? {} : { inferenceSteps: options.inferenceSteps }),
     ...(options.guidanceScale === undefined ? {} : { guidanceScale: options.guidanceScale }),
   });
-  const settings = {
-    ...{ framesPerChunk, resolution, inferenceSteps, guidanceScale, threads },
-    model: officialModel(files),
+  return {
+    ...{ framesPerChunk, resolution, inferenceSteps, guidanceScale },
     seed: OFFICIAL_SEED,
     ...{ video: resolve(video), audio: resolve(audio), landmarks: resolve(landmarks) },
   };
+}
+
+/** The official pipeline in a fresh process. */
+function officialInfer(
+  { official, python, threads }: BenchOfficialOptions,
+  files: ModelFiles,
+  run: Readonly<Record<string, unknown>>,
+): BenchmarkFactory {
+  const settings = { ...run, threads: threads ?? null, model: officialModel(files) };
   return freshProcess({
     name: "official infer",
     command: (output) => [
       python,
       officialScript("official_pipeline.py"),
-      resolve(options.official),
+      resolve(official),
       JSON.stringify({ ...settings, output }),
     ],
   });

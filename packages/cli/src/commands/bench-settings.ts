@@ -8,7 +8,9 @@ import {
   runtimeOption,
   threadsOption,
 } from "../options.ts";
+import { devicesOption } from "../run-options.ts";
 import { addSamplingOptions, type SamplingFlags, samplingOf } from "../sampling-options.ts";
+import type { DeviceNumbers } from "../select-devices.ts";
 import { selectRuntime } from "../select-runtime.ts";
 
 /** What commander makes of {@link addSettingsOptions}. */
@@ -16,10 +18,13 @@ export interface BenchSettings extends SamplingFlags {
   readonly runtime: RuntimeName;
   readonly precision: PrecisionName;
   readonly threads?: number;
+  /** Of stages that are whole jobs; the others run on one device. */
+  readonly devices?: DeviceNumbers;
 }
 
 const NAMES = [
-  ...["runtime", "precision", "threads", "quality", "scheduler", "inferenceSteps"],
+  ...["runtime", "precision", "threads", "devices", "quality", "scheduler"],
+  "inferenceSteps",
   ...["guidanceScale", "guidanceInterval", "deepcacheInterval", "enableDeepcache"],
 ] as const satisfies readonly (keyof BenchSettings)[];
 
@@ -27,7 +32,8 @@ export function addSettingsOptions(command: Command): Command {
   return addSamplingOptions(command)
     .addOption(runtimeOption())
     .addOption(precisionOption())
-    .addOption(threadsOption());
+    .addOption(threadsOption())
+    .addOption(devicesOption());
 }
 
 /** Options of `--compare`, such as `--runtime openvino --precision bfloat16`. */

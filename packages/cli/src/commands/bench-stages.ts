@@ -22,12 +22,15 @@ import { openModel, openRandomModel, type RandomModelSize } from "@ls/models";
 import { defaultModel, locateModel } from "../bundled-model.ts";
 import type { CommandContext } from "../command-context.ts";
 import { nativeVersions, packageVersion } from "../version.ts";
+import { jobBenchmark } from "./bench-job.ts";
 import { type BenchSettings, openSide, settingsArguments, type Side } from "./bench-settings.ts";
 
 export const BENCH_SIZES: readonly RandomModelSize[] = ["small", "256", "512"];
 
-/** Everything that can be timed; `infer` starts the program anew each time. */
-export const BENCH_STAGES: readonly string[] = [...stageNames, "whole", "infer"];
+/** Stages that take the user's files; `infer` starts the program anew each time, `job` does not. */
+export const FILE_STAGES: readonly string[] = ["infer", "job"];
+/** Everything that can be timed. */
+export const BENCH_STAGES: readonly string[] = [...stageNames, "whole", ...FILE_STAGES];
 /** What is timed if nothing is named. */
 export const DEFAULT_STAGES: readonly string[] = [...stageNames, "whole"];
 
@@ -38,7 +41,7 @@ export interface BenchStagesOptions extends BenchSettings {
   readonly rounds: number;
   readonly frames?: number;
   readonly seconds: number;
-  /** Inputs of `infer`. */
+  /** Inputs of {@link FILE_STAGES}. */
   readonly video?: string;
   readonly audio?: string;
   readonly landmarks?: string;
@@ -89,6 +92,7 @@ export function benchmarkOf(
   const { options, side, model } = of;
   const { runtime, precision, sampling, settings } = side;
   if (stage === "infer") return inferBenchmark(options, settings);
+  if (stage === "job") return jobBenchmark(options, side);
   const { frames, seconds } = options;
   const shared = { model, runtime, precision, sampling, frames };
   const all = [...stageBenchmarks(shared), wholeBenchmark({ ...shared, seconds })];
@@ -120,7 +124,7 @@ function inferBenchmark(options: BenchStagesOptions, settings: BenchSettings): B
 
 /** Stages whose time is that of networks on the runtime. */
 const NETWORK_STAGES: ReadonlySet<string> = new Set([
-  ...["whisper", "vae-encode", "unet-step", "denoise", "vae-decode", "whole"],
+  ...["whisper", "vae-encode", "unet-step", "denoise", "vae-decode", "whole", "job"],
 ]);
 
 /** Machine, versions and, where networks are timed, the peak that they are compared with. */

@@ -22,6 +22,7 @@ import {
   benchStages,
   type BenchStagesOptions,
   DEFAULT_STAGES,
+  FILE_STAGES,
 } from "./bench-stages.ts";
 import { benchSuite, type BenchSuiteOptions, DEFAULT_SUITE_STEPS } from "./bench-suite.ts";
 
@@ -39,7 +40,7 @@ type BenchOptions = Omit<BenchStagesOptions, "stages"> &
 const STAGE_OPTIONS = [
   ...["size", "stages", "rounds", "frames", "seconds", "video", "audio", "landmarks"],
   ...["costPerHour", "compare", "official", "fullSize", "quality", "scheduler"],
-  ...["guidanceScale", "guidanceInterval", "deepcacheInterval", "enableDeepcache"],
+  ...["guidanceScale", "guidanceInterval", "deepcacheInterval", "enableDeepcache", "devices"],
 ];
 
 export function addBenchCommand(program: Command, context: CommandContext): void {
@@ -56,7 +57,7 @@ export function addBenchCommand(program: Command, context: CommandContext): void
     )
     .option(
       "--stages <list>",
-      `some of ${BENCH_STAGES.join(",")} (default: all but infer)`,
+      `some of ${BENCH_STAGES.join(",")} (default: all but ${FILE_STAGES.join(",")})`,
       parseStages,
     )
     .option("--rounds <n>", "measured runs of each stage", integer(1, 10_000), 5)
@@ -66,9 +67,12 @@ export function addBenchCommand(program: Command, context: CommandContext): void
       integer(1, 24),
     )
     .option("--seconds <n>", "length of the whole run's clip", integer(1, 3600), 2)
-    .option("--video <file>", "input of the stage infer, which starts the program each time")
-    .option("--audio <file>", "speech for the stage infer")
-    .option("--landmarks <file>", "alignment points for the stage infer")
+    .option(
+      "--video <file>",
+      "input of the stages infer, which starts the program each time, and job",
+    )
+    .option("--audio <file>", "speech for the stages infer and job")
+    .option("--landmarks <file>", "alignment points for the stages infer and job")
     .option(
       "--cost-per-hour <x>",
       "what the machine costs, to tell the cost of a minute of video",
@@ -183,8 +187,14 @@ async function bench(
   const { official, compare } = options;
   const standard = official === undefined ? DEFAULT_STAGES : DEFAULT_OFFICIAL_STAGES;
   const { stages = standard } = options;
-  if (stages.includes("infer") && (options.video === undefined || options.audio === undefined)) {
-    command.error("error: the stage infer needs --video and --audio");
+  const { video, audio } = options;
+  const withFiles = stages.find((stage) => FILE_STAGES.includes(stage));
+  if (withFiles !== undefined && (video === undefined || audio === undefined)) {
+    command.error(`error: the stage ${withFiles} needs --video and --audio`);
+  }
+  const onOneDevice = stages.find((stage) => !FILE_STAGES.includes(stage));
+  if (onOneDevice !== undefined && (options.devices ?? compare?.devices) !== undefined) {
+    command.error(`error: --devices is for ${FILE_STAGES.join(" and ")}, not for ${onOneDevice}`);
   }
   if (official !== undefined) return benchOfficial({ ...options, stages, official }, context);
   if (compare !== undefined) return benchCompare({ ...options, stages, compare }, context);
