@@ -300,7 +300,7 @@ describe("fused operators", () => {
     },
     {
       operator: "BiasSplitGelu",
-      profile: "webgpu",
+      profile: "cuda",
       build: (net: Network, x: FeatureMap) => {
         const tokens = net.emit.layout.toTokens(net, x);
         return net.emit.geglu(net, tokens, { path: "g", inWidth: 320, outWidth: 2560, bias: true });

@@ -358,7 +358,7 @@ describe("UNet", () => {
     };
     expect(kinds("tensorrt")).toEqual(new Set());
     expect(kinds("cpu")).toEqual(new Set(["MultiHeadAttention"]));
-    expect(kinds("webgpu")).toEqual(new Set(["MultiHeadAttention", "BiasSplitGelu", "BiasAdd"]));
+    expect(kinds("webgpu")).toEqual(new Set(["MultiHeadAttention", "BiasAdd"]));
     expect(kinds("cuda")).toEqual(
       new Set([
         "MultiHeadAttention",

@@ -1,12 +1,14 @@
-/** Finds out whether a device computes, by running a model of one node on it. */
+/** Finds out whether a device computes, and rightly, by running models of one node on it. */
 import {
   type GraphPrecision,
   graphPrecision,
+  type GraphProfile,
   LatentSyncError,
   type Precision,
   type RuntimeCapabilities,
   type Tensor,
 } from "@ls/core";
+import { attendsRightly } from "./attention-probe.ts";
 import { probeModel } from "./probe-model.ts";
 import type { SessionHost } from "./session-host.ts";
 
@@ -55,9 +57,11 @@ export async function probeCapabilities<Options>(
     readonly name: string;
     readonly capabilities: RuntimeCapabilities;
     readonly hint: string;
+    /** For a device that computes fused attention wrongly. Default: attention is not tried. */
+    readonly unfusedProfile?: GraphProfile | undefined;
   },
 ): Promise<RuntimeCapabilities> {
-  const { name, capabilities, hint } = runtime;
+  const { name, capabilities, hint, unfusedProfile } = runtime;
   const working: Precision[] = [];
   let failure: unknown;
   for (const precision of capabilities.precisions) {
@@ -66,7 +70,13 @@ export async function probeCapabilities<Options>(
     else failure = error;
   }
   const [preferred, ...others] = working;
-  if (preferred !== undefined) return { ...capabilities, precisions: [preferred, ...others] };
+  if (preferred !== undefined) {
+    const profile =
+      unfusedProfile === undefined || (await attendsRightly(host, options("float32")))
+        ? capabilities.profile
+        : unfusedProfile;
+    return { ...capabilities, profile, precisions: [preferred, ...others] };
+  }
   throw new LatentSyncError(
     "unsupported",
     `The ${name} runtime is not available on ${process.platform}-${process.arch}: ${essence(failure)}`,

@@ -1,4 +1,10 @@
-import { LatentSyncError, type Precision, type Runtime, type RuntimeCapabilities } from "@ls/core";
+import {
+  type GraphProfile,
+  LatentSyncError,
+  type Precision,
+  type Runtime,
+  type RuntimeCapabilities,
+} from "@ls/core";
 import { createWorkerRuntime } from "./worker-runtime.ts";
 
 /** Devices that onnxruntime-node's own binaries can drive, depending on the platform. */
@@ -31,6 +37,8 @@ interface DeviceDescription {
   readonly capabilities: RuntimeCapabilities;
   /** What to do where it is missing; undefined for the device that always exists. */
   readonly unavailableHint: string | undefined;
+  /** What it runs where its fused attention turns out to be wrong. */
+  readonly unfusedProfile?: GraphProfile;
 }
 
 const GPU_PRECISIONS = ["float16", "float32"] as const;
@@ -46,6 +54,8 @@ const DEVICES: Readonly<Record<OnnxDevice, DeviceDescription>> = {
     provider: "webgpu",
     capabilities: { device: "gpu", profile: "webgpu", precisions: GPU_PRECISIONS },
     unavailableHint: "Install the GPU's driver, with Vulkan on Linux, or use the cpu runtime.",
+    // Standard operators only.
+    unfusedProfile: "tensorrt",
   },
   coreml: {
     provider: "coreml",
@@ -73,12 +83,13 @@ export async function createOnnxRuntime(options: OnnxRuntimeOptions = {}): Promi
       { hint: "Choose one of them." },
     );
   }
-  const { provider, capabilities, unavailableHint } = DEVICES[device];
+  const { provider, capabilities, unavailableHint, unfusedProfile } = DEVICES[device];
   return await createWorkerRuntime({
     name: device,
     capabilities,
     executionProviders: [{ name: provider }],
     unavailableHint,
+    unfusedProfile,
     threads,
     inProcess,
   });

@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import type { Runtime, RuntimeCapabilities } from "@ls/core";
+import type { GraphProfile, Runtime, RuntimeCapabilities } from "@ls/core";
 import { probeCapabilities } from "./device-probe.ts";
 import { HostedRuntime } from "./hosted-runtime.ts";
 import type { NativeSessionOptions } from "./messages.ts";
@@ -26,6 +26,11 @@ export interface WorkerRuntimeOptions {
    * node, and the runtime is made only if that runs.
    */
   readonly unavailableHint?: string | undefined;
+  /**
+   * Profile for a device that is tried and computes fused attention wrongly. Default: attention is not
+   * tried.
+   */
+  readonly unfusedProfile?: GraphProfile | undefined;
   /** Threads of a session on the CPU. Default: as many as the process may use. */
   readonly threads?: number | undefined;
   /** Runs on the calling thread, which every run then blocks. Default: false. */
@@ -64,7 +69,7 @@ function nativeSessionOptions({
  *   tried and is missing, `invalid_argument` for bad options.
  */
 export async function createWorkerRuntime(options: WorkerRuntimeOptions): Promise<Runtime> {
-  const { name, unavailableHint: hint } = options;
+  const { name, unavailableHint: hint, unfusedProfile } = options;
   silenceTelemetry();
   const sessionOptions = nativeSessionOptions(options);
   const host = options.inProcess === true ? new OrtHost() : new WorkerHost(workerUrl());
@@ -78,6 +83,7 @@ export async function createWorkerRuntime(options: WorkerRuntimeOptions): Promis
             name,
             capabilities: claimed,
             hint,
+            unfusedProfile,
           });
     return new HostedRuntime({
       name,

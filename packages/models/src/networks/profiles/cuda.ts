@@ -7,16 +7,23 @@ import type { Value } from "../../graph/graph.ts";
 import type { Network } from "../network.ts";
 import {
   biasAdd,
+  biasSplitGelu,
   multiHeadAttention,
   nhwcConv,
   type NhwcGroupNorm,
   nhwcGroupNorm,
   nhwcSkipGroupNorm,
 } from "./contrib.ts";
-import type { ConvolutionLayer, Emitters, FeatureMap, GroupNormLayer } from "./emitters.ts";
+import type {
+  ConvolutionLayer,
+  Emitters,
+  FeatureMap,
+  GroupNormLayer,
+  LinearLayer,
+} from "./emitters.ts";
 import { nhwc, withValue } from "./layout.ts";
 import { convolved, padsOf, standardEmitters, upsampleAlong } from "./standard.ts";
-import { fusedGeglu, fusedResidual } from "./webgpu.ts";
+import { fusedResidual } from "./webgpu.ts";
 
 function convolution(net: Network, x: FeatureMap, layer: ConvolutionLayer): FeatureMap {
   const { outChannels, addend } = layer;
@@ -98,6 +105,16 @@ function normalized(
   const video = net.reshape(x.value, ["batch", "frames", height * width, channels]);
   const result = apply(video, scale, shift, options);
   return withValue(x, net.reshape(result, ["images", height, width, channels]));
+}
+
+/** GEGLU by the fused kernel, where there is one for the width. */
+function fusedGeglu(net: Network, x: Value, layer: LinearLayer): Value {
+  const product = net.emit.linear(net, x, { ...layer, bias: false });
+  const bias = net.weights.tensor(`${layer.path}.bias`, [layer.outWidth]);
+  const fused = biasSplitGelu(net, product, bias, layer.outWidth);
+  if (fused !== undefined) return fused;
+  const [hidden, gate] = net.halves(net.add(product, bias), -1);
+  return net.mul(hidden, net.emit.gelu(net, gate));
 }
 
 /** The bias and the residual are one kernel, where there is one for the width. */

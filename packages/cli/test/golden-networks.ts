@@ -1,0 +1,90 @@
+/** Networks on a runtime, with the inputs and results of the official pipeline. */
+import {
+  float32,
+  type GraphKind,
+  type LatentSyncModel,
+  type Precision,
+  type Runtime,
+  type Tensor,
+} from "@ls/core";
+import { assertClose, readGoldenTensors, reference } from "@ls/testing";
+import { assert } from "vitest";
+
+const TOLERANCE = 1e-4;
+
+/** The tensors of a golden file. */
+function golden(file: string): (name: string) => Tensor {
+  const tensors = readGoldenTensors(reference(`${file}.safetensors`));
+  return (name) => {
+    const tensor = tensors.get(name);
+    assert(tensor !== undefined, `${file} has no ${name}`);
+    return tensor;
+  };
+}
+
+/** What a network is given, and what it must answer. */
+export interface GoldenCase {
+  readonly what: string;
+  readonly kind: GraphKind;
+  readonly feeds: () => Record<string, Tensor>;
+  readonly expected: () => Record<string, Tensor>;
+}
+
+function unetCase(file: string): GoldenCase {
+  return {
+    what: file,
+    kind: "unet",
+    feeds: () => {
+      const get = golden(file);
+      const timestep = Float32Array.from(get("timestep").data as BigInt64Array, Number);
+      return {
+        sample: get("sample"),
+        timestep: float32([1], timestep),
+        encoder_hidden_states: get("encoder_hidden_states"),
+      };
+    },
+    expected: () => ({ noise_pred: golden(file)("out") }),
+  };
+}
+
+export const GOLDEN_CASES: readonly GoldenCase[] = [
+  unetCase("unet_f5"),
+  unetCase("unet_f16"),
+  {
+    what: "vae, encoder",
+    kind: "vae_encoder",
+    feeds: () => ({ image: golden("vae")("image") }),
+    expected: () => ({ mean: golden("vae")("mean"), logvar: golden("vae")("logvar") }),
+  },
+  {
+    what: "vae, decoder",
+    kind: "vae_decoder",
+    feeds: () => ({ latents: golden("vae")("latents") }),
+    expected: () => ({ image: golden("vae")("decoded") }),
+  },
+];
+
+/** What a network of the reference model answers on a runtime, in one of its precisions. */
+export async function answerOf(
+  { kind, feeds }: GoldenCase,
+  on: {
+    readonly model: LatentSyncModel;
+    readonly runtime: Runtime;
+    readonly precision: Precision;
+  },
+): Promise<Record<string, Tensor>> {
+  const { model, runtime, precision } = on;
+  const { profile } = runtime.capabilities;
+  const graph = await model.graph({ kind, profile, precision: "float32" });
+  await using session = await runtime.createSession(graph, { precision });
+  return await session.run(feeds());
+}
+
+/** In float32, every number within 1e-4. */
+export function assertGolden(outputs: Record<string, Tensor>, { expected }: GoldenCase): void {
+  for (const [name, golden] of Object.entries(expected())) {
+    const actual = outputs[name];
+    assert(actual !== undefined, name);
+    assertClose(actual, golden, TOLERANCE, name);
+  }
+}
