@@ -51,6 +51,12 @@ const SOUNDS: Readonly<Record<string, Sound>> = {
   tone: (index) => 0.14 * Math.sin((2 * Math.PI * 440 * index) / RATE),
   "bursts of noise": (index, random) => (index % 28_000 < 4000 ? random.between(-0.3, 0.3) : 0),
   clicks: (index, random) => (index % 6000 < 40 ? random.between(-0.9, 0.9) : 0),
+  "a melody": (index) => {
+    const note = [262, 330, 392, 523][Math.floor(index / 6000) % 4] ?? 0;
+    const phase = (2 * Math.PI * note * index) / RATE;
+    const loudness = 0.14 * Math.exp(-(index % 6000) / 6000);
+    return loudness * (1.3 * Math.sin(phase) + 0.7 * Math.sin(2 * phase));
+  },
 };
 
 function withSound(samples: Float32Array, name: string, decibels: number): Float32Array {
@@ -88,11 +94,25 @@ describe("speech activity", () => {
     ["tone", -10, 0.99],
     ["bursts of noise", -10, 0.99],
     ["clicks", -10, 0.99],
+    ["a melody", -10, 0.95],
   ])("speech over %s at %d dB is told from the pauses", async (name, decibels, recall) => {
     const { samples, spoken } = sentences(3);
     const found = rates(await voicedFrames(withSound(samples, name, decibels)), spoken);
     expect(found.recall).toBeGreaterThanOrEqual(recall);
     expect(found.silence).toBeGreaterThanOrEqual(0.98);
+  });
+
+  test("a melody right between two texts is none", async () => {
+    const { samples } = sentences(3);
+    const [from, to] = [2 * RATE, 4 * RATE];
+    const melody = SOUNDS["a melody"] as Sound;
+    const random = new RandomNumbers(5);
+    const mixed = samples.map((sample, index) =>
+      index >= from && index < to ? 0.3 * melody(index, random) : sample,
+    );
+    const voiced = await voicedFrames(mixed);
+    expect(voiced.slice(60, 90)).not.toContain(true);
+    expect(voiced.slice(30, 45)).not.toContain(false);
   });
 
   test.each(Object.keys(SOUNDS))("%s alone is no speech", async (name) => {
