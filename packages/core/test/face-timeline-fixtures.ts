@@ -17,6 +17,8 @@ export interface Moment {
   readonly faces: readonly Face[];
   /** Seed of the background; another one is another place. `black` shows nothing. */
   readonly scene?: number | "black";
+  /** The background itself, `[rows, columns]`, in place of a scene. */
+  readonly greys?: (columns: number, rows: number) => Uint8Array;
 }
 
 export interface FaceOptions {
@@ -56,7 +58,8 @@ export function random(seed: number): () => number {
   };
 }
 
-function greysOf(scene: number | "black", columns: number, rows: number): Uint8Array {
+/** What a scene looks like. */
+export function greysOf(scene: number | "black", columns: number, rows: number): Uint8Array {
   if (scene === "black") return new Uint8Array(columns * rows);
   const next = random(scene + 1);
   return Uint8Array.from({ length: columns * rows }, () => 40 + 180 * next());
@@ -89,14 +92,14 @@ export class MomentVideo implements VideoReader, FaceDetector {
   }
 
   #frame(index: number): VideoFrame {
-    const { scene = 0 } = this.#momentAt(index);
+    const { scene = 0, greys } = this.#momentAt(index);
     this.openFrames += 1;
     return {
       index,
       timeSeconds: index / FRAMES_PER_SECOND,
       width: WIDTH,
       height: HEIGHT,
-      greys: (columns, rows) => greysOf(scene, columns, rows),
+      greys: greys ?? ((columns, rows) => greysOf(scene, columns, rows)),
       toRgb: () => Promise.reject(new Error("Nobody needs the colours.")),
       clone: () => this.#frame(index),
       [Symbol.dispose]: () => {

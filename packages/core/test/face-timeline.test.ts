@@ -6,6 +6,7 @@ import {
   appearanceOf,
   faceAt,
   follow,
+  greysOf,
   type Moment,
   MomentVideo,
   random,
@@ -140,6 +141,64 @@ describe("shots", () => {
   it("do not begin at a flash", async () => {
     const shots = await shotsOf(60, (index) => ({
       scene: index === 20 || index === 21 ? 5 : 0,
+      faces: still().faces,
+    }));
+    expect(new Set(shots)).toEqual(new Set([0]));
+  });
+
+  const [MIDDLE, LENGTH] = [60, 16];
+  const dissolve = (index: number): Required<Pick<Moment, "greys">> => {
+    const share = Math.min(1, Math.max(0, (index + 0.5 - MIDDLE) / LENGTH + 0.5));
+    return {
+      greys: (columns, rows) => {
+        const after = greysOf(1, columns, rows);
+        const mix = (grey: number, cell: number): number =>
+          grey + ((after[cell] ?? 0) - grey) * share;
+        return greysOf(0, columns, rows).map(mix);
+      },
+    };
+  };
+
+  it("begin in the middle of a dissolve", async () => {
+    const shots = await shotsOf(120, (index) => ({ ...dissolve(index), faces: still().faces }));
+    const start = shots.indexOf(1);
+    expect(Math.abs(start - MIDDLE)).toBeLessThanOrEqual(2);
+    expect(shots).toEqual(Array.from({ length: 120 }, (_, index) => (index < start ? 0 : 1)));
+  });
+
+  it("are of whom they show when a dissolve is over", async () => {
+    const stale = MIDDLE + 6;
+    const frames = await follow(120, (index) => ({
+      ...dissolve(index),
+      faces: [faceAt({ x: 200, appearance: appearanceOf(index < stale ? 1 : 2) })],
+    }));
+    const start = frames.findIndex(([face]) => face?.shot === 1);
+    expect(runsOf(frames)).toBe(`1*${start}, 2*${120 - start}`);
+  });
+
+  it.each<[string, (index: number, columns: number, rows: number) => Uint8Array]>([
+    [
+      "lights are dimmed",
+      (index, columns, rows) => {
+        const light = 1 - 0.6 * Math.min(1, Math.max(0, (index - 50) / 10));
+        return greysOf(0, columns, rows).map((grey) => grey * light);
+      },
+    ],
+    [
+      "the camera swings by a sixth of the picture a frame",
+      (index, columns, rows) => {
+        const left = 30 + Math.round(27 * Math.sin(index / 5));
+        const wide = greysOf(0, 3 * columns, rows);
+        return Uint8Array.from(
+          { length: columns * rows },
+          (_, cell) =>
+            wide[Math.floor(cell / columns) * 3 * columns + left + (cell % columns)] ?? 0,
+        );
+      },
+    ],
+  ])("do not begin where %s", async (_name, greysAt) => {
+    const shots = await shotsOf(120, (index) => ({
+      greys: (columns, rows) => greysAt(index, columns, rows),
       faces: still().faces,
     }));
     expect(new Set(shots)).toEqual(new Set([0]));

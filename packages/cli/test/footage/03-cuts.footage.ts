@@ -38,9 +38,36 @@ describe.skipIf(!hasReference)(referenceTitle("cuts"), () => {
       ],
     ],
     [
+      "a camera that swings by up to 60 pixels a frame",
+      (frame: number): readonly Placed[] | number => [
+        { demo: 3, frame, x: 300 * Math.sin(frame / 5), y: 40 * Math.sin(frame / 3) },
+      ],
+    ],
+    [
+      "a window of 540 pixels that pans over the whole frame by up to 60 pixels a frame",
+      (frame: number): readonly Placed[] | number => [
+        {
+          ...{ demo: 1, frame, x: 0, y: 0 },
+          part: {
+            ...{ width: SIDE, height: SIDE, y: 420 },
+            x: Math.round(270 + 240 * Math.sin(frame / 4)),
+          },
+        },
+      ],
+    ],
+    [
       "flashes of two frames",
       (frame: number): readonly Placed[] | number =>
         frame % 20 >= 10 && frame % 20 < 12 ? 250 : [{ demo: 3, frame, x: 0, y: 0 }],
+    ],
+    [
+      "a picture that fades to a third of its contrast within 0.4 s",
+      (frame: number): readonly Placed[] | number => [
+        {
+          ...{ demo: 3, frame, x: 0, y: 0 },
+          opacity: 1 - (2 / 3) * Math.min(1, Math.max(0, (frame - 25) / 10)),
+        },
+      ],
     ],
   ])("are not seen in %s", async (input, at) => {
     await using reader = await openComposite({ ...SQUARE, frameCount: 60, at });
@@ -55,5 +82,59 @@ describe.skipIf(!hasReference)(referenceTitle("cuts"), () => {
       passed: shots === 1 && tracks === 1,
     });
     expect({ shots, tracks }).toEqual({ shots: 1, tracks: 1 });
+  });
+
+  it.each([
+    ["dissolves of 8 frames", 8, (share: number) => [1, share]],
+    ["dissolves of 16 frames", 16, (share: number) => [1, share]],
+    ["dissolves of 30 frames", 30, (share: number) => [1, share]],
+    [
+      "fades through grey of 16 frames",
+      16,
+      (share: number) => [Math.max(0, 1 - 2 * share), Math.max(0, 2 * share - 1)],
+    ],
+  ] as const)("are seen in %s", async (input, length, opacities) => {
+    const shot = 50;
+    const at = (frame: number): readonly Placed[] => {
+      const next = Math.min(PEOPLE.length - 2, Math.max(1, Math.round(frame / shot)));
+      const share = Math.min(1, Math.max(0, (frame + 0.5 - shot * next) / length + 0.5));
+      return opacities(share).map((opacity, side) => ({
+        demo: PEOPLE[next - 1 + side] as number,
+        frame,
+        x: 0,
+        y: 0,
+        opacity,
+      }));
+    };
+    await using reader = await openComposite({ ...SQUARE, frameCount: 4 * shot, at });
+    const frames = await followFaces(reader);
+    const middles = [1, 2, 3].map((next) => next * shot);
+    const isPure = (index: number): boolean =>
+      middles.every((middle) => Math.abs(index + 0.5 - middle) >= length / 2);
+    const starts = frames.flatMap(([face], index) => {
+      const before = frames.slice(0, index).findLast(([other]) => other !== undefined)?.[0];
+      return face !== undefined && before !== undefined && face.shot > before.shot ? [index] : [];
+    });
+    const off = starts.map((start) => Math.min(...middles.map((one) => Math.abs(one - start))));
+    const wrong = wrongFrames(frames, (index) => [PEOPLE[Math.floor(index / shot)] as number]);
+    const figures = {
+      ...{ dissolves: middles.length, seen: starts.length },
+      framesOff: Math.max(...off),
+      pureFrames: frames.filter((_, index) => isPure(index)).length,
+      wrongTracks: wrong.filter(isPure).length,
+    };
+    const passed =
+      starts.length === middles.length &&
+      figures.framesOff <= length / 2 &&
+      figures.wrongTracks === 0;
+    await record({
+      row: 3,
+      input: `four shots of two seconds, people 1, 2, 3, 1, ${input}`,
+      what: "each is seen, and outside of it each frame has the track of its person",
+      figures,
+      passed,
+    });
+    expect(figures).toMatchObject({ seen: middles.length, wrongTracks: 0 });
+    expect(figures.framesOff).toBeLessThanOrEqual(length / 2);
   });
 });

@@ -1,7 +1,16 @@
 /** Footage put together from parts of the demo videos: people side by side, crossing, cut and blacked out. */
-import { type ImagePatch, pastePatch, type Rectangle, Resources, type VideoReader } from "@ls/core";
+import {
+  type ImagePatch,
+  pastePatch,
+  type Rectangle,
+  Resources,
+  type RgbImage,
+  type VideoFrame,
+  type VideoReader,
+} from "@ls/core";
 import { reference } from "@ls/testing";
 import { createFfmpegVideoSource, createPictureVideo } from "@ls/video";
+import sharp from "sharp";
 
 /** A square round the face of each demo video, which is 1080 x 1920. */
 const FACES: readonly Rectangle[] = [
@@ -19,6 +28,12 @@ export interface Placed {
   readonly frame: number;
   readonly x: number;
   readonly y: number;
+  /** Default: the square round the face. */
+  readonly part?: Rectangle;
+  /** Size in pixels to which a square part is brought. Default: as it is. */
+  readonly side?: number;
+  /** How much it hides of what is below, 0 to 1. Default 1. */
+  readonly opacity?: number;
 }
 
 export interface CompositeOptions {
@@ -31,13 +46,29 @@ export interface CompositeOptions {
 
 const videoPath = (demo: number): string => reference("media", `demo${demo}_video.mp4`);
 
+/** The face of a demo video in frames that follow one another, in squares of a side in pixels. */
+export async function readSquares(
+  demo: number,
+  side: number,
+  range: { readonly start: number; readonly end: number },
+): Promise<RgbImage[]> {
+  await using reader = await createFfmpegVideoSource().open(videoPath(demo));
+  const squares: RgbImage[] = [];
+  for await (const decoded of reader.frames(range)) {
+    using frame = decoded;
+    squares.push(await resized(await frame.toRgb(FACES[demo - 1]), side));
+  }
+  return squares;
+}
+
 /** A video that is made while it is read, in any order. */
 export async function openComposite(options: CompositeOptions): Promise<VideoReader> {
   const { width, height, frameCount, at } = options;
   const resources = new Resources();
-  const readers: VideoReader[] = [];
+  const demos: DemoFrames[] = [];
   for (const demo of [1, 2, 3]) {
-    readers.push(resources.use(await createFfmpegVideoSource().open(videoPath(demo))));
+    const reader = resources.use(await createFfmpegVideoSource().open(videoPath(demo)));
+    demos.push(resources.use(new DemoFrames(reader)));
   }
   const video = createPictureVideo({
     ...{ width, height, frameCount },
@@ -46,12 +77,8 @@ export async function openComposite(options: CompositeOptions): Promise<VideoRea
       const grey = typeof placed === "number" ? placed : 90;
       const image = { width, height, data: new Uint8Array(width * height * 3).fill(grey) };
       for (const one of typeof placed === "number" ? [] : placed) {
-        const patch = clip(
-          await squareOf(readers[one.demo - 1] as VideoReader, one),
-          width,
-          height,
-        );
-        if (patch !== undefined) pastePatch(image, patch);
+        const patch = clip(await squareOf(demos[one.demo - 1] as DemoFrames, one), width, height);
+        if (patch !== undefined) pastePatch(image, mixed(image, patch, one.opacity ?? 1));
       }
       return image;
     },
@@ -62,14 +89,63 @@ export async function openComposite(options: CompositeOptions): Promise<VideoRea
   };
 }
 
-async function squareOf(reader: VideoReader, placed: Placed): Promise<ImagePatch> {
-  const { demo, frame: start } = placed;
-  for await (const decoded of reader.frames({ start, end: start + 1 })) {
-    using frame = decoded;
-    const image = await frame.toRgb(FACES[demo - 1]);
-    return { ...image, x: Math.round(placed.x), y: Math.round(placed.y) };
+async function squareOf(frames: DemoFrames, placed: Placed): Promise<ImagePatch> {
+  using frame = await frames.at(placed.frame);
+  const image = await frame.toRgb(placed.part ?? FACES[placed.demo - 1]);
+  const square = await resized(image, placed.side ?? image.width);
+  return { ...square, x: Math.round(placed.x), y: Math.round(placed.y) };
+}
+
+/** The frames of a video in any order; those that follow one another are read without a seek. */
+class DemoFrames implements AsyncDisposable {
+  readonly #reader: VideoReader;
+  #frames: AsyncIterator<VideoFrame> | undefined;
+  #next = 0;
+
+  constructor(reader: VideoReader) {
+    this.#reader = reader;
   }
-  throw new Error(`Demo video ${demo} has no frame ${start}.`);
+
+  /** The caller disposes it. */
+  async at(index: number): Promise<VideoFrame> {
+    if (this.#frames === undefined || index !== this.#next) {
+      await this[Symbol.asyncDispose]();
+      this.#frames = this.#reader.frames({ start: index })[Symbol.asyncIterator]();
+    }
+    this.#next = index + 1;
+    const result = await this.#frames.next();
+    if (result.done === true) throw new Error(`The demo video has no frame ${index}.`);
+    return result.value;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#frames?.return?.();
+    this.#frames = undefined;
+  }
+}
+
+async function resized(image: RgbImage, width: number): Promise<RgbImage> {
+  if (width === image.width) return image;
+  const height = Math.round((image.height * width) / image.width);
+  const raw = { width: image.width, height: image.height, channels: 3 } as const;
+  const data = await sharp(image.data, { raw })
+    .resize(width, height, { fit: "fill" })
+    .raw()
+    .toBuffer();
+  return { width, height, data };
+}
+
+/** The patch as it is seen over the image. */
+function mixed(image: RgbImage, patch: ImagePatch, opacity: number): ImagePatch {
+  if (opacity >= 1) return patch;
+  const data = patch.data.map((value, at) => {
+    const pixel = Math.floor(at / 3);
+    const x = patch.x + (pixel % patch.width);
+    const y = patch.y + Math.floor(pixel / patch.width);
+    const below = image.data[(y * image.width + x) * 3 + (at % 3)] as number;
+    return Math.round(below + (value - below) * opacity);
+  });
+  return { ...patch, data };
 }
 
 /** The part of a picture that lies in the frame. */

@@ -29,16 +29,21 @@ export class MeanAppearance {
     const theirs = other instanceof MeanAppearance ? other.#sum : other;
     if (mine === undefined || theirs === undefined || mine.length !== theirs.length)
       return undefined;
-    let product = 0;
-    let lengths = 0;
-    let otherLengths = 0;
-    for (let index = 0; index < mine.length; index++) {
-      const a = mine[index] as number;
-      const b = theirs[index] as number;
-      product += a * b;
-      lengths += a * a;
-      otherLengths += b * b;
-    }
-    return product / Math.sqrt(lengths * otherLengths || 1);
+    return likeness(mine, theirs);
   }
+}
+
+/** Cosine of two appearances, -1 to 1. */
+export function likeness(one: ArrayLike<number>, other: ArrayLike<number>): number {
+  let product = 0;
+  let lengths = 0;
+  let otherLengths = 0;
+  for (let index = 0; index < one.length; index++) {
+    const a = one[index] as number;
+    const b = other[index] as number;
+    product += a * b;
+    lengths += a * a;
+    otherLengths += b * b;
+  }
+  return product / Math.sqrt(lengths * otherLengths || 1);
 }

@@ -6,15 +6,20 @@ import { assign } from "./assignment.ts";
 import { growth, overlap, shift } from "./face-geometry.ts";
 import type { ScannedFrame } from "./face-scan.ts";
 import { KnownPeople } from "./known-people.ts";
-import { type PictureSketch, pictureChange, placeChange } from "./picture-sketch.ts";
-import { type InShot, LEAST_CUT_CHANGE } from "./shots.ts";
+import {
+  LEAST_CUT_CHANGE,
+  type PictureSketch,
+  pictureChange,
+  placeChange,
+} from "./picture-sketch.ts";
+import type { InShot } from "./shots.ts";
 import { Tracklet } from "./tracklet.ts";
 
 /** The detector may miss a face for so long. */
 const MISSED_SECONDS = 0.5;
 /** Of one shot, a face that is seen again near where it was, is who it was, after at most so long. */
 const RETURN_SECONDS = 2;
-/** Sightings that make a face of what else is a flicker. */
+/** Sightings outside of dissolves that make a face of what else is a flicker. */
 const FEWEST_SIGHTINGS = 5;
 /** A face in the next frame: how far from where it is expected, in its sides, if it does not overlap. */
 const REACH = 0.5;
@@ -23,6 +28,12 @@ const MOST_GROWTH = Math.log(2);
 const LIKENESS_WEIGHT = 2;
 /** A face's place that changes more than this, of 1, does not show the face. */
 const MOST_PLACE_CHANGE = 0.5;
+
+interface Sighting {
+  readonly index: number;
+  readonly face: Face;
+  readonly mixed: boolean;
+}
 
 export class FaceTracker {
   readonly #missedFrames: number;
@@ -50,7 +61,8 @@ export class FaceTracker {
   }
 
   /** Frames follow one another. */
-  add({ index, shot, faces, picture }: InShot<ScannedFrame>): void {
+  add(frame: InShot<ScannedFrame>): void {
+    const { index, shot, picture } = frame;
     this.frameCount = index + 1;
     if (shot >= this.shotStarts.length) this.#cut(index);
     this.#pictures.push({ index, picture });
@@ -58,7 +70,7 @@ export class FaceTracker {
     for (const tracklet of this.#open) {
       if (index - tracklet.last > this.#missedFrames + 1) this.#close(tracklet);
     }
-    this.#sight(shot, index, faces);
+    this.#sight(frame);
   }
 
   /** No frame follows. */
@@ -84,30 +96,31 @@ export class FaceTracker {
     this.#pictures.length = 0;
   }
 
-  #sight(shot: number, index: number, faces: readonly Face[]): void {
+  #sight({ shot, index, faces, mixed }: InShot<ScannedFrame>): void {
     const open = this.#open;
     const columns = assign(
       open.map((tracklet) => faces.map((face) => cost(tracklet, index, face))),
     );
     for (const [row, column] of columns.entries()) {
       const face = faces[column];
-      if (face !== undefined) this.#extend(open[row] as Tracklet, index, face);
+      if (face !== undefined) this.#extend(open[row] as Tracklet, { index, face, mixed });
     }
     const fresh = faces.filter((_, column) => !columns.includes(column));
     for (const face of fresh.toSorted((a, b) => a.box.x - b.box.x)) {
       const tracklet = new Tracklet(shot, index);
-      tracklet.add(index, face);
+      tracklet.add(index, face, mixed);
       this.#tracklets.push(tracklet);
     }
   }
 
-  #extend(tracklet: Tracklet, index: number, face: Face): void {
+  #extend(tracklet: Tracklet, { index, face, mixed }: Sighting): void {
     const before = tracklet.last;
-    tracklet.add(index, face);
+    tracklet.add(index, face, mixed);
     for (let missed = before + 1; missed < index; missed++) {
       if (!this.#looksLike(tracklet, missed, [before, index])) tracklet.hide(missed);
     }
-    if (tracklet.sightings === FEWEST_SIGHTINGS) this.#people.meet(tracklet, this.#tracklets);
+    if (tracklet.clearSightings === FEWEST_SIGHTINGS && !mixed)
+      this.#people.meet(tracklet, this.#tracklets);
   }
 
   /** Whether the picture of a missed frame may show the face, as those around the gap do. */

@@ -10,8 +10,12 @@ const STRIP_HEIGHT = 2;
 const FLOOR = 24;
 /** Cells of a face that are compared, along each side. */
 const FACE_CELLS = 6;
-/** Cells that the picture may move from frame to frame. */
-const MAX_MOTION = 2;
+/** Least change of the picture at a cut, of 1. */
+export const LEAST_CUT_CHANGE = 0.14;
+/** Cells that the picture may move, and the part of it if it is not alike then. */
+const NEAR_MOTION = 2;
+const FAR_MOTION = 1 / 3;
+const ALIKE = LEAST_CUT_CHANGE / 2;
 
 export interface PictureSketch {
   readonly columns: number;
@@ -41,13 +45,13 @@ async function greysOf(frame: VideoFrame, columns: number, rows: number): Promis
     for (let column = 0; column < columns; column++) {
       const from = Math.floor((column * width) / columns);
       const to = Math.max(from + 1, Math.floor(((column + 1) * width) / columns));
-      greys[row * columns + column] = meanGrey(strip.data, { width, height, from, to });
+      greys[row * columns + column] = stripGrey(strip.data, { width, height, from, to });
     }
   }
   return greys;
 }
 
-function meanGrey(
+function stripGrey(
   data: Uint8Array,
   part: {
     readonly width: number;
@@ -68,15 +72,53 @@ function meanGrey(
 
 /**
  * How much two pictures differ, 0 to 1: the difference of greys over the greater of both, where the
- * pictures cover one another best if one is moved by up to two cells.
+ * pictures cover one another best if one is moved by up to a third of its sides, as a fast camera does.
  */
 export function pictureChange(a: PictureSketch, b: PictureSketch): number {
   if (a.columns !== b.columns || a.rows !== b.rows) return 1;
+  const near = leastChange(a, b, { across: NEAR_MOTION, down: NEAR_MOTION, enough: 0 });
+  if (near < ALIKE) return near;
+  const [across, down] = [Math.floor(a.columns * FAR_MOTION), Math.floor(a.rows * FAR_MOTION)];
+  return leastChange(a, b, { across, down, enough: ALIKE });
+}
+
+/** How much two pictures of one size differ, 0 to 1, where they are. */
+export function plainChange(a: PictureSketch, b: PictureSketch): number {
+  return changeAt(a, b, 0, 0);
+}
+
+/** Change within a part of a shot: the median of all pairs, which a flash leaves be. */
+export function medianChange(pictures: readonly PictureSketch[]): number {
+  const changes = pictures.flatMap((a, index) =>
+    pictures.slice(index + 1).map((b) => pictureChange(a, b)),
+  );
+  return changes.toSorted((a, b) => a - b)[changes.length >> 1] ?? 0;
+}
+
+/** The sum of a picture's greys, as changes are told of. */
+export function brightness({ greys }: PictureSketch): number {
+  return greys.reduce((sum, grey) => sum + Math.max(grey, FLOOR), 0);
+}
+
+export function meanGrey({ greys }: PictureSketch): number {
+  return greys.reduce((sum, grey) => sum + grey, 0) / greys.length;
+}
+
+interface Search {
+  /** Cells to each side. */
+  readonly across: number;
+  readonly down: number;
+  /** A change below this need not be the least. */
+  readonly enough: number;
+}
+
+function leastChange(a: PictureSketch, b: PictureSketch, search: Search): number {
   let least = 1;
-  for (let down = -MAX_MOTION; down <= MAX_MOTION; down++) {
-    for (let across = -MAX_MOTION; across <= MAX_MOTION; across++) {
+  for (let down = -search.down; down <= search.down; down++) {
+    for (let across = -search.across; across <= search.across; across++) {
       least = Math.min(least, changeAt(a, b, across, down));
     }
+    if (least < search.enough) break;
   }
   return least;
 }

@@ -26,6 +26,8 @@ export class Tracklet {
   person: Person | undefined;
   /** Frames in which the detector saw the face. */
   sightings = 0;
+  /** And in which it shows nothing of another shot. */
+  clearSightings = 0;
   /** No frame will be added. */
   ended = false;
   #values = new Float32Array(32 * VALUES_PER_FRAME);
@@ -46,8 +48,11 @@ export class Tracklet {
     return frame >= this.start && frame <= this.last && !this.#hidden.has(frame);
   }
 
-  /** Adds a sighting; frames that were missed since the one before are interpolated. */
-  add(frame: number, face: Face): void {
+  /**
+   * Adds a sighting; frames that were missed since the one before are interpolated.
+   * @param mixed the picture shows another shot, too: it does not tell what the face looks like.
+   */
+  add(frame: number, face: Face, mixed: boolean): void {
     const missed = this.sightings === 0 ? 0 : frame - this.last - 1;
     const before = this.#length - 1;
     this.#grow(missed + 1);
@@ -62,6 +67,8 @@ export class Tracklet {
       }
     }
     this.sightings += 1;
+    if (mixed) return;
+    this.clearSightings += 1;
     if (face.appearance === undefined) return;
     this.appearance.add(face.appearance);
     this.person?.appearance.add(face.appearance);

@@ -43,6 +43,9 @@ const MAX_CHANGE = 0.14;
 const VICINITY = 2;
 /** Frames after which a followed face's appearance is measured again. */
 const APPEARANCE_INTERVAL = 50;
+/** And sooner, if what is seen there has changed so much, of 1: one face may dissolve into another. */
+const APPEARANCE_CHANGE = 0.06;
+const APPEARANCE_PAUSE = 5;
 
 /** A face with all its landmarks. */
 export interface FoundFace {
@@ -62,6 +65,8 @@ interface TrackedFace extends FoundFace {
   readonly pixels: Float32Array;
   /** Frames since the appearance was measured. */
   readonly appearanceAge: number;
+  /** What FaceMesh saw then. */
+  readonly appearancePixels: Float32Array | undefined;
 }
 
 export interface FaceFinderOptions {
@@ -140,7 +145,7 @@ export class FaceFinder implements Disposable {
     const frame = wholeFrame(image);
     const isNext = this.#isNext(frame, frameIndex);
     const followed = isNext ? this.#followed(frame) : NONE_FOLLOWED;
-    if (followed.faces.length > 0 && followed.lost.length === 0 && !this.#isSearchDue) {
+    if (this.#isSettled(followed) && !this.#isSearchDue) {
       return this.#keep(followed.faces, frame, frameIndex);
     }
     if (!isNext) this.#framesSinceCloseLook = Number.POSITIVE_INFINITY;
@@ -162,8 +167,8 @@ export class FaceFinder implements Disposable {
    */
   follow(part: FramePart, frameIndex: number): readonly FoundFace[] | undefined {
     if (this.#isSearchDue || !this.#isNext(part, frameIndex)) return undefined;
-    const { faces, lost } = this.#followed(part);
-    return faces.length === 0 || lost.length > 0 ? undefined : this.#keep(faces, part, frameIndex);
+    const followed = this.#followed(part);
+    return this.#isSettled(followed) ? this.#keep(followed.faces, part, frameIndex) : undefined;
   }
 
   [Symbol.dispose](): void {
@@ -175,6 +180,15 @@ export class FaceFinder implements Disposable {
 
   get #isSearchDue(): boolean {
     return this.#framesSinceSearch >= this.#options.detectionInterval;
+  }
+
+  /** Whether all faces are where they are looked for, and who they were. */
+  #isSettled({ faces, lost }: Followed): boolean {
+    return (
+      faces.length > 0 &&
+      lost.length === 0 &&
+      (this.#appearance === undefined || !faces.some(hasChanged))
+    );
   }
 
   #isNext({ frameWidth, frameHeight }: FramePart, frameIndex: number): boolean {
@@ -288,18 +302,35 @@ export class FaceFinder implements Disposable {
       mouthOpening: mouthOpening(values),
       appearance: undefined,
       appearanceAge: Number.POSITIVE_INFINITY,
+      appearancePixels: undefined,
     };
   }
 
   #withAppearance(frame: FramePart, face: TrackedFace): TrackedFace {
-    if (this.#appearance === undefined || face.appearanceAge < APPEARANCE_INTERVAL) return face;
-    const appearance = this.#appearance.measure(frame, face.landmarks, face.appearance);
-    return { ...face, appearance, appearanceAge: 0 };
+    const changed = hasChanged(face);
+    if (this.#appearance === undefined || (face.appearanceAge < APPEARANCE_INTERVAL && !changed)) {
+      return face;
+    }
+    const before = changed ? undefined : face.appearance;
+    const appearance = this.#appearance.measure(frame, face.landmarks, before);
+    return { ...face, appearance, appearanceAge: 0, appearancePixels: face.pixels };
   }
 }
 
-function keepAppearance(now: TrackedFace, { appearance, appearanceAge }: TrackedFace): TrackedFace {
-  return { ...now, appearance, appearanceAge: appearanceAge + 1 };
+function keepAppearance(
+  now: TrackedFace,
+  { appearance, appearanceAge, appearancePixels }: TrackedFace,
+): TrackedFace {
+  return { ...now, appearance, appearanceAge: appearanceAge + 1, appearancePixels };
+}
+
+/** Whether a face no longer looks as it did when its appearance was measured. */
+function hasChanged({ pixels, appearanceAge, appearancePixels }: TrackedFace): boolean {
+  return (
+    appearancePixels !== undefined &&
+    appearanceAge >= APPEARANCE_PAUSE &&
+    meanChange(pixels, appearancePixels) > APPEARANCE_CHANGE
+  );
 }
 
 /** Whether a detection is of the face in a box: its centre lies in there, and its size is like it. */
