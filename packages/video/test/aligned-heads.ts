@@ -33,10 +33,35 @@ const HEAD = `<ellipse cx="64" cy="84" rx="21" ry="23" fill="COLOUR"/>`;
 const HANDLE = `<path d="M55 96 L60 128 L70 128 L75 96 Z" fill="#202124"/>`;
 
 /** A microphone of a colour before mouth and chin, from the lower edge on. */
-export async function withMicrophone(image: RgbImage, colour: string): Promise<RgbImage> {
+export function withMicrophone(image: RgbImage, colour: string): Promise<RgbImage> {
+  return withDrawing(image, HANDLE + HEAD.replace("COLOUR", colour));
+}
+
+/** A ball that hangs before the mouth. */
+export function withBall(image: RgbImage, colour: string): Promise<RgbImage> {
+  return withDrawing(image, HEAD.replace("COLOUR", colour));
+}
+
+/** Lit from below in a colour. */
+export function withLight(image: RgbImage, colour: string): Promise<RgbImage> {
+  const light =
+    `<defs><linearGradient id="light" x1="0" x2="0" y1="0" y2="1"><stop offset=".35" stop-color="#fff"/>` +
+    `<stop offset=".65" stop-color="${colour}"/></linearGradient></defs>`;
+  return withDrawing(
+    image,
+    `${light}<rect width="100%" height="100%" fill="url(#light)"/>`,
+    "multiply",
+  );
+}
+
+async function withDrawing(
+  image: RgbImage,
+  drawing: string,
+  blend: "multiply" | "over" = "over",
+): Promise<RgbImage> {
   const { width, height } = image;
   const data = await sharp(image.data, { raw: { width, height, channels: 3 } })
-    .composite([{ input: microphone(colour) }])
+    .composite([{ input: svg(drawing), blend }])
     .removeAlpha()
     .raw()
     .toBuffer();
@@ -45,12 +70,14 @@ export async function withMicrophone(image: RgbImage, colour: string): Promise<R
 
 /** 1 where {@link withMicrophone} draws. */
 export async function microphoneCover(): Promise<Float32Array> {
-  const alpha = await sharp(microphone("#202124")).extractChannel("alpha").raw().toBuffer();
+  const alpha = await sharp(svg(HANDLE + HEAD.replace("COLOUR", "#202124")))
+    .extractChannel("alpha")
+    .raw()
+    .toBuffer();
   return Float32Array.from(alpha, (value) => value / 255);
 }
 
-function microphone(colour: string): Buffer {
-  const drawing = HANDLE + HEAD.replace("COLOUR", colour);
+function svg(drawing: string): Buffer {
   return Buffer.from(
     `<svg xmlns="http://www.w3.org/2000/svg" width="${RESOLUTION}" height="${RESOLUTION}">${drawing}</svg>`,
   );

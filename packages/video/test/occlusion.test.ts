@@ -1,16 +1,20 @@
 import { occlusionDetectorConformance } from "@ls/testing/conformance";
 import { describe, expect, it } from "vitest";
+import { withoutShortGaps, withoutShortRuns } from "../src/occlusion/cover-runs.ts";
 import { fitEdges } from "../src/occlusion/edge-fit.ts";
+import { CELLS, enlarged } from "../src/occlusion/face-cells.ts";
 import { type Hand, squareAroundHand } from "../src/occlusion/hand-network.ts";
 import { drawHand } from "../src/occlusion/hand-shape.ts";
-import { withoutShortRuns } from "../src/occlusion/hand-tracker.ts";
-import { CELLS, findObject } from "../src/occlusion/object-cover.ts";
+import { lipRedness } from "../src/occlusion/lip-redness.ts";
+import { findObject } from "../src/occlusion/object-cover.ts";
 import { createOcclusionDetector } from "../src/occlusion/occlusion-detector.ts";
 import {
   alignedHeads,
   microphoneCover,
   planes,
   RESOLUTION,
+  withBall,
+  withLight,
   withMicrophone,
 } from "./aligned-heads.ts";
 
@@ -53,6 +57,16 @@ describe("findObject", () => {
     expect(wrong).toEqual([]);
   });
 
+  it("finds what hangs before a mouth, and takes no light for a thing", async () => {
+    for (const seed of [2, 3, 5]) {
+      const [head] = await alignedHeads(seed, 1);
+      const ball = planes(await withBall(head!, "#1d4fc4"));
+      expect(findObject(ball, RESOLUTION)).toBeDefined();
+      const lit = planes(await withLight(head!, "#5060c0"));
+      expect(findObject(lit, RESOLUTION)).toBeUndefined();
+    }
+  });
+
   it.each(["#2b2d31", "#8b9095", "#1d4fc4", "#f2f2f2", "#1f8a3a"])(
     "finds a microphone of the colour %s before most people",
     async (colour) => {
@@ -63,11 +77,7 @@ describe("findObject", () => {
         const [head] = await alignedHeads(seed, 1);
         const cells = findObject(planes(await withMicrophone(head!, colour)), RESOLUTION);
         if (cells === undefined) continue;
-        const cover = truth.map((_, index) => {
-          const x = Math.floor(((index % RESOLUTION) * CELLS) / RESOLUTION);
-          const y = Math.floor((Math.floor(index / RESOLUTION) * CELLS) / RESOLUTION);
-          return cells[y * CELLS + x] as number;
-        });
+        const cover = enlarged(cells, RESOLUTION);
         const inside = inLowerFace(cover, RESOLUTION);
         const shared = inside.filter((value, index) => value > 0.5 && truth[index]! > 0.5).length;
         const all = truth.filter((value) => value > 0.5).length;
@@ -98,7 +108,7 @@ describe("hands", () => {
 
   it("are drawn with palm, fingers and arm, and nothing else", () => {
     const cover = drawHand(hand(0), 128);
-    const at = (x: number, y: number): number => cover[y * 128 + x]!;
+    const at = (x: number, y: number): number => cover[(y >> 1) * CELLS + (x >> 1)]!;
     expect(at(64, 85)).toBe(1);
     expect(at(64, 45)).toBe(1);
     expect(at(64, 125)).toBe(1);
@@ -113,21 +123,38 @@ describe("hands", () => {
       expect(square.size).toBeGreaterThan(60);
     }
   });
+});
+
+describe("covers", () => {
+  const yes = "cover";
+  const none = undefined;
 
   it("do not come and go within three frames", () => {
-    const yes = "hand";
-    const none = undefined;
     expect(withoutShortRuns([none, yes, yes, none, yes, yes, yes])).toEqual([
-      none,
-      none,
-      none,
-      none,
-      yes,
-      yes,
-      yes,
+      ...[none, none, none, none],
+      ...[yes, yes, yes],
     ]);
     expect(withoutShortRuns([yes])).toEqual([yes]);
     expect(withoutShortRuns([])).toEqual([]);
+  });
+
+  it("do not go and come back within three frames", () => {
+    expect(withoutShortGaps([none, "a", none, none, "b", none])).toEqual([
+      ...[none, "a", "a", "b", "b", none],
+    ]);
+    const long = ["a", none, none, none, "b"];
+    expect(withoutShortGaps(long)).toEqual(long);
+  });
+});
+
+describe("lipRedness", () => {
+  it("is less where something covers the mouth", async () => {
+    for (const seed of [2, 3, 5, 8, 11]) {
+      const heads = await alignedHeads(seed, 4);
+      const covered = await withMicrophone(heads[0]!, "#8b9095");
+      const seen = heads.map((head) => lipRedness(planes(head), RESOLUTION));
+      expect(lipRedness(planes(covered), RESOLUTION)).toBeLessThan(Math.min(...seen));
+    }
   });
 });
 

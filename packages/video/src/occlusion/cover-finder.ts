@@ -1,9 +1,11 @@
-import { fitEdges } from "./edge-fit.ts";
-import type { HandNetwork } from "./hand-network.ts";
 /** What covers the faces of a chunk: a hand that a network finds, or a thing of another colour. */
+import { withoutShortGaps, withoutShortRuns } from "./cover-runs.ts";
+import { fitEdges } from "./edge-fit.ts";
+import { enlarged } from "./face-cells.ts";
+import type { HandNetwork } from "./hand-network.ts";
 import { drawHand } from "./hand-shape.ts";
-import { trackHand, withoutShortRuns } from "./hand-tracker.ts";
-import { CELLS, findObject } from "./object-cover.ts";
+import { trackHand } from "./hand-tracker.ts";
+import { findObject } from "./object-cover.ts";
 
 /** Weight of the frames before and after in a cover, for a steady edge. */
 const NEIGHBOUR_WEIGHT = 0.25;
@@ -17,30 +19,20 @@ export function findCovers(
   faces: readonly Uint8Array[],
   side: number,
 ): readonly (Float32Array<ArrayBuffer> | undefined)[] {
-  const pictures = faces.map((face) => ({ width: side, height: side, data: interleaved(face) }));
-  const hands = trackHand(network, pictures).map((hand) =>
+  const hands = lasting(trackHand(network, faces, side)).map((hand) =>
     hand === undefined ? undefined : drawHand(hand, side),
   );
-  const objects = withoutShortRuns(faces.map((face) => findObject(face, side))).map((cells) =>
-    cells === undefined ? undefined : enlarged(cells, side),
-  );
+  const objects = lasting(faces.map((face) => findObject(face, side)));
   const rough = faces.map((_, index) => union(hands[index], objects[index]));
   return rough.map((cover, index) => {
     if (cover === undefined) return undefined;
     const steady = steadied(cover, rough[index - 1], rough[index + 1]);
-    return fitEdges(steady, faces[index] as Uint8Array, side) as Float32Array<ArrayBuffer>;
+    return fitEdges(enlarged(steady, side), faces[index] as Uint8Array, side);
   });
 }
 
-function interleaved(face: Uint8Array): Uint8Array {
-  const plane = face.length / 3;
-  const data = new Uint8Array(face.length);
-  for (let index = 0; index < plane; index++) {
-    data[index * 3] = face[index] as number;
-    data[index * 3 + 1] = face[index + plane] as number;
-    data[index * 3 + 2] = face[index + 2 * plane] as number;
-  }
-  return data;
+function lasting<T>(found: readonly (T | undefined)[]): (T | undefined)[] {
+  return withoutShortRuns(withoutShortGaps(found));
 }
 
 function union(a: Float32Array | undefined, b: Float32Array | undefined): Float32Array | undefined {
@@ -59,27 +51,4 @@ function steadied(
       (1 - 2 * NEIGHBOUR_WEIGHT) * value +
       NEIGHBOUR_WEIGHT * ((before[index] as number) + (after[index] as number)),
   );
-}
-
-/** Cells as pixels, between their middles linear. */
-function enlarged(cells: Float32Array, side: number): Float32Array {
-  const steps = Array.from({ length: side }, (_, index) => {
-    const place = Math.min(Math.max(((index + 0.5) * CELLS) / side - 0.5, 0), CELLS - 1);
-    const first = Math.min(Math.floor(place), CELLS - 2);
-    return { first, share: place - first };
-  });
-  const result = new Float32Array(side * side);
-  for (const [y, row] of steps.entries()) {
-    for (const [x, column] of steps.entries()) {
-      const at = row.first * CELLS + column.first;
-      const upper = mix(cells[at] as number, cells[at + 1] as number, column.share);
-      const lower = mix(cells[at + CELLS] as number, cells[at + CELLS + 1] as number, column.share);
-      result[y * side + x] = mix(upper, lower, row.share);
-    }
-  }
-  return result;
-}
-
-function mix(a: number, b: number, share: number): number {
-  return a + (b - a) * share;
 }

@@ -13,18 +13,22 @@ const EDGE_VARIANCE = 4e-4;
  * @param face `[3, side, side]` uint8, RGB planes.
  * @returns `[side, side]` float32 from 0 to 1.
  */
-export function fitEdges(rough: Float32Array, face: Uint8Array, side: number): Float32Array {
+export function fitEdges(
+  rough: Float32Array,
+  face: Uint8Array,
+  side: number,
+): Float32Array<ArrayBuffer> {
   const plane = side * side;
   const reach = Math.max(1, Math.round((REACH * side) / 256));
   const mean = (values: Float32Array): Float32Array => boxMean(values, side, reach);
-  const guide = Float32Array.from(
-    { length: plane },
-    (_, index) =>
+  const guide = new Float32Array(plane);
+  for (let index = 0; index < plane; index++) {
+    guide[index] =
       ((face[index] as number) +
         2 * (face[index + plane] as number) +
         (face[index + 2 * plane] as number)) /
-      1020,
-  );
+      1020;
+  }
   const product = (a: Float32Array, b: Float32Array): Float32Array =>
     a.map((value, index) => value * (b[index] as number));
   const guideMean = mean(guide);

@@ -1,4 +1,5 @@
 /** What a hand covers, from its landmarks: palm, fingers and the arm behind the wrist. */
+import { CELLS } from "./face-cells.ts";
 import type { Hand } from "./hand-network.ts";
 
 const WRIST = 0;
@@ -25,11 +26,15 @@ interface Capsule {
   readonly radius: number;
 }
 
-/** `[side, side]` float32: 1 in the hand, falling to 0 over about a pixel at its edge. */
+/**
+ * @param side of the square that the landmarks lie in.
+ * @returns `[64, 64]` float32: 1 in the hand, falling to 0 over about a cell at its edge.
+ */
 export function drawHand({ landmarks }: Hand, side: number): Float32Array {
+  const scale = CELLS / side;
   const at = (index: number): [number, number] => [
-    landmarks[index * 2] as number,
-    landmarks[index * 2 + 1] as number,
+    (landmarks[index * 2] as number) * scale,
+    (landmarks[index * 2 + 1] as number) * scale,
   ];
   const [wristX, wristY] = at(WRIST);
   const [knuckleX, knuckleY] = at(MIDDLE_KNUCKLE);
@@ -44,12 +49,12 @@ export function drawHand({ landmarks }: Hand, side: number): Float32Array {
     }
   }
   const corners = PALM.map(at);
-  const cover = new Float32Array(side * side);
-  for (let y = 0; y < side; y++) {
-    for (let x = 0; x < side; x++) {
+  const cover = new Float32Array(CELLS * CELLS);
+  for (let y = 0; y < CELLS; y++) {
+    for (let x = 0; x < CELLS; x++) {
       let depth = depthInPolygon(corners, x + 0.5, y + 0.5) + PALM_BORDER * palm;
       for (const capsule of capsules) depth = Math.max(depth, depthIn(capsule, x + 0.5, y + 0.5));
-      cover[y * side + x] = Math.min(Math.max(depth + 0.5, 0), 1);
+      cover[y * CELLS + x] = Math.min(Math.max(depth + 0.5, 0), 1);
     }
   }
   return cover;

@@ -1,88 +1,76 @@
 /** Finds the hand over a face in aligned squares that follow one another. */
 import { type FramePart, type RotatedSquare, wholeFrame } from "../faces/image-sampling.ts";
 import { type Hand, type HandNetwork, squareAroundHand } from "./hand-network.ts";
+import { lipRedness } from "./lip-redness.ts";
 
-/** Squares from one search for a hand to the next: a search takes six runs of the network. */
-const SEARCH_INTERVAL = 8;
 /** Where hands are looked for: middle and side of a square, of the side of the face's. */
-const PROBES = [
-  { centerY: 0.69, size: 0.78 },
-  { centerY: 0.82, size: 0.98 },
-] as const;
-/** Fingers pointing up, from the left and from the right. */
-const ANGLES: readonly number[] = [0, Math.PI / 2, -Math.PI / 2];
+const PROBE = { centerY: 0.65, size: 1.2 } as const;
+/** Fingers pointing up to the right and to the left: the network knows hands that are turned as far off. */
+const ANGLES = [Math.PI / 3, -Math.PI / 3] as const;
+/** Squares of which one is searched: that whose lips are seen least. */
+const SEARCH_INTERVAL = 16;
 /** Confidence of a probe that is worth a second look, and of that look. */
 const MIN_PROBE_SCORE = 0.5;
 const MIN_SCORE = 0.7;
 /** Confidence with which a hand is followed. */
 const MIN_FOLLOWED_SCORE = 0.5;
-/** Fewer squares with a hand in a row than this, and it is none. */
-const MIN_RUN = 3;
 
-/** The hand of each face; `undefined` where there is none. */
+/**
+ * The hand of each face; `undefined` where there is none. What is found is followed both ways.
+ * @param faces `[3, side, side]` uint8 each, RGB planes.
+ */
 export function trackHand(
   network: HandNetwork,
-  faces: readonly { readonly width: number; readonly height: number; readonly data: Uint8Array }[],
+  faces: readonly Uint8Array[],
+  side: number,
 ): readonly (Hand | undefined)[] {
-  const frames = faces.map(wholeFrame);
-  const hands: (Hand | undefined)[] = [];
-  for (const [index, frame] of frames.entries()) {
-    const followed = follow(network, frame, hands[index - 1]);
-    const isSearched = index % SEARCH_INTERVAL === 0 || index === frames.length - 1;
-    hands.push(followed ?? (isSearched ? search(network, frame) : undefined));
+  const hands: (Hand | undefined)[] = faces.map(() => undefined);
+  const frameAt = (index: number): FramePart => frameOf(faces[index] as Uint8Array, side);
+  const follow = (from: number, step: 1 | -1): void => {
+    for (let index = from + step; index in hands && hands[index] === undefined; index += step) {
+      const before = squareAroundHand(hands[index - step] as Hand);
+      const hand = network.read(frameAt(index), before);
+      if (hand.score < MIN_FOLLOWED_SCORE) return;
+      hands[index] = hand;
+    }
+  };
+  for (let start = 0; start < faces.length; start += SEARCH_INTERVAL) {
+    const redness = faces
+      .slice(start, start + SEARCH_INTERVAL)
+      .map((face) => lipRedness(face, side));
+    const index = start + redness.indexOf(Math.min(...redness));
+    hands[index] ??= search(network, frameAt(index));
+    if (hands[index] === undefined) continue;
+    follow(index, 1);
+    follow(index, -1);
   }
-  // Into the squares before the one in which a hand was first found.
-  for (let index = frames.length - 2; index >= 0; index--) {
-    hands[index] ??= follow(network, frames[index] as FramePart, hands[index + 1]);
-  }
-  return withoutShortRuns(hands);
-}
-
-function follow(
-  network: HandNetwork,
-  frame: FramePart,
-  before: Hand | undefined,
-): Hand | undefined {
-  if (before === undefined) return undefined;
-  const hand = network.read(frame, squareAroundHand(before));
-  return hand.score >= MIN_FOLLOWED_SCORE ? hand : undefined;
+  return hands;
 }
 
 function search(network: HandNetwork, frame: FramePart): Hand | undefined {
-  const probed = probeSquares(frame.width)
-    .map((square) => network.read(frame, square))
-    .filter(({ score }) => score >= MIN_PROBE_SCORE)
-    .toSorted((a, b) => b.score - a.score);
-  for (const hand of probed) {
-    const closer = network.read(frame, squareAroundHand(hand));
-    if (closer.score >= MIN_SCORE) return closer;
+  const side = frame.width;
+  for (const angle of ANGLES) {
+    const square: RotatedSquare = {
+      centerX: side / 2,
+      centerY: PROBE.centerY * side,
+      size: PROBE.size * side,
+      angle,
+    };
+    const probed = network.read(frame, square);
+    if (probed.score < MIN_PROBE_SCORE) continue;
+    const hand = network.read(frame, squareAroundHand(probed));
+    if (hand.score >= MIN_SCORE) return hand;
   }
   return undefined;
 }
 
-function probeSquares(side: number): RotatedSquare[] {
-  return PROBES.flatMap(({ centerY, size }) =>
-    ANGLES.map((angle) => ({
-      centerX: side / 2,
-      centerY: centerY * side,
-      size: size * side,
-      angle,
-    })),
-  );
-}
-
-/** `values` without those that last for less than three in a row, or for all of a shorter list. */
-export function withoutShortRuns<T>(values: readonly (T | undefined)[]): (T | undefined)[] {
-  const needed = Math.min(MIN_RUN, values.length);
-  const kept: (T | undefined)[] = values.map(() => undefined);
-  let start = 0;
-  while (start < values.length) {
-    let end = start;
-    while (end < values.length && values[end] !== undefined) end++;
-    if (end - start >= needed) {
-      for (let index = start; index < end; index++) kept[index] = values[index];
-    }
-    start = end + 1;
+function frameOf(face: Uint8Array, side: number): FramePart {
+  const plane = side * side;
+  const data = new Uint8Array(face.length);
+  for (let index = 0; index < plane; index++) {
+    data[index * 3] = face[index] as number;
+    data[index * 3 + 1] = face[index + plane] as number;
+    data[index * 3 + 2] = face[index + 2 * plane] as number;
   }
-  return kept;
+  return wholeFrame({ width: side, height: side, data });
 }

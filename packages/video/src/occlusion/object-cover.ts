@@ -1,147 +1,162 @@
 /**
- * Finds a thing of another colour than the face in front of mouth and chin, such as a microphone. It
- * must reach in from the lower edge or the sides, and the face's own skin must show on both cheeks
- * and on one side of the jaw, so that an open mouth, teeth, beards, the ground beside a turned head
- * and clothes are none.
+ * Finds a thing of another colour than the face in front of the mouth, such as a microphone or a
+ * cup, whether it is held or hangs. What makes it one: where the lips would be there is a solid patch
+ * of colours that neither skin, lips, tongue nor the mouth's dark have, and it ends sharply. An open
+ * mouth, teeth and beards leave no such patch, as lips lie between; light and shadow have no sharp end.
  */
+import { cellsIn, type Colour, colourDifference, CELLS, FaceCells } from "./face-cells.ts";
 
-/** Squares are looked at in 64x64 cells. */
-export const CELLS = 64;
-/** Parts of the square, as shares of its side: where there is skin for certain. */
-const SKIN: Box = { left: 0.3, right: 0.7, top: 0.3, bottom: 0.42 };
-const MOUTH_AND_CHIN: Box = { left: 0.36, right: 0.64, top: 0.56, bottom: 0.82 };
-const LEFT_CHEEK: Box = { left: 0.24, right: 0.36, top: 0.34, bottom: 0.47 };
-const RIGHT_CHEEK: Box = { left: 0.64, right: 0.76, top: 0.34, bottom: 0.47 };
-/** Where a beard is on both sides, and a thing on one at most. */
-const LEFT_JAW: Box = { left: 0.24, right: 0.34, top: 0.66, bottom: 0.8 };
-const RIGHT_JAW: Box = { left: 0.66, right: 0.76, top: 0.66, bottom: 0.8 };
-const MIN_JAW_SKIN = 0.6;
-/** Things reach no higher than this. */
-const HIGHEST = 0.36;
-/** Least share of skin in each cheek, and of mouth and chin that a thing covers. */
-const MIN_CHEEK_SKIN = 0.6;
-const MIN_COVERED = 0.55;
-/** How much less red or more blue, in shares of the light, a cell is than skin. */
-const MIN_COLOUR_CHANGE = 0.05;
-/** Of the skin's light, below which a cell is dark. */
-const DARK = 0.4;
-/** From 0 to 255: too dark or too bright to have a colour. */
-const LIGHT_WITH_COLOUR = { least: 24, most: 246 } as const;
+/** From the eyes to the nose: skin for the most part, and above what covers a mouth. */
+const SKIN = cellsIn({ left: 0.3, right: 0.7, top: 0.24, bottom: 0.38 });
+const CHEEKS = [
+  cellsIn({ left: 0.24, right: 0.36, top: 0.34, bottom: 0.47 }),
+  cellsIn({ left: 0.64, right: 0.76, top: 0.34, bottom: 0.47 }),
+];
+/** Of skin in each cheek: beside a head that is turned further there is the ground. */
+const MIN_CHEEK_SKIN = 0.15;
+/** Cells of the lips' middle: a patch goes over all of their height, and some of their width at least. */
+const LIPS = { left: 30, right: 33, top: 37, bottom: 43 } as const;
+/** Least side of a patch, in cells. */
+const MIN_PATCH = 9;
+/** Things reach no higher than this row. */
+const TOP_ROW = 20;
+/** How much less red or more blue, in shares of the light, foreign colours are than skin. */
+const COLD = 0.05;
+/** How much less blue they are, or how much more red: more than lips and a tongue. */
+const YELLOW = 0.08;
+const RED = 0.2;
+/** From 0 to 255: what is darker has no colour. */
+const LEAST_LIGHT = 10;
+/** Of the difference between thing and skin: where a thing goes on, and what is a sharp end. */
+const MIN_LIKENESS = 0.5;
+const SHARP_STEP = 0.5;
+const MIN_SHARP_SHARE = 0.5;
+/** Where the end of a thing is looked at: within the face. */
+const FACE = cellsIn({ left: 0.2, right: 0.8, top: 0.34, bottom: 0.8 });
 
-interface Box {
-  readonly left: number;
-  readonly right: number;
-  readonly top: number;
-  readonly bottom: number;
-}
+/** Whether a cell has a foreign colour; one without any colour proves nothing. */
+type Kind = "own" | "foreign" | "colourless";
 
-/** Cells of a square: shares of red and blue in the light, and the light from 0 to 255. */
-interface Cells {
-  readonly red: Float32Array;
-  readonly blue: Float32Array;
-  readonly light: Float32Array;
+/** A square of cells, by its lower right one. */
+interface Patch {
+  readonly corner: number;
+  readonly side: number;
 }
 
 /**
  * @param face `[3, side, side]` uint8, RGB planes.
- * @returns `[64, 64]` of 0 and 1; `undefined` if nothing is in front of mouth and chin.
+ * @returns `[64, 64]` of 0 and 1; `undefined` if no thing is in front of the mouth.
  */
 export function findObject(face: Uint8Array, side: number): Float32Array | undefined {
-  const foreign = foreignCells(measureCells(face, side));
-  const isSkin = (index: number): boolean => foreign[index] === 0;
-  if (Math.max(share(LEFT_JAW, isSkin), share(RIGHT_JAW, isSkin)) < MIN_JAW_SKIN) return undefined;
-  if (Math.min(share(LEFT_CHEEK, isSkin), share(RIGHT_CHEEK, isSkin)) < MIN_CHEEK_SKIN) {
-    return undefined;
-  }
-  const reaching = reachingIn(foreign);
-  const covered = share(MOUTH_AND_CHIN, (index) => reaching[index] === 1);
-  return covered < MIN_COVERED ? undefined : reaching;
-}
-
-function measureCells(face: Uint8Array, side: number): Cells {
-  const count = CELLS * CELLS;
-  const sums = [0, 1, 2].map((plane) => {
-    const sum = new Float32Array(count);
-    for (let y = 0; y < side; y++) {
-      const line = Math.floor((y * CELLS) / side) * CELLS;
-      for (let x = 0; x < side; x++) {
-        const cell = line + Math.floor((x * CELLS) / side);
-        sum[cell] = (sum[cell] as number) + (face[(plane * side + y) * side + x] as number);
-      }
-    }
-    return sum;
-  });
-  const [reds, greens, blues] = sums as [Float32Array, Float32Array, Float32Array];
-  const pixels = (side / CELLS) ** 2;
-  const total = reds.map(
-    (red, index) => red + (greens[index] as number) + (blues[index] as number),
+  const cells = new FaceCells(face, side);
+  const skin = cells.colourOfMost(SKIN);
+  const kindAt = (cell: number): Kind => kindOf(cells.colourOf(cell), skin);
+  // Lips are seen nearly always, and then nothing else needs to be measured.
+  if (!mayHideLips((cell) => kindAt(cell) === "foreign")) return undefined;
+  const kinds = Array.from({ length: CELLS * CELLS }, (_, cell) =>
+    cell < TOP_ROW * CELLS ? "own" : kindAt(cell),
   );
-  return {
-    red: reds.map((red, index) => red / Math.max(total[index] as number, 1)),
-    blue: blues.map((blue, index) => blue / Math.max(total[index] as number, 1)),
-    light: total.map((sum) => sum / (3 * pixels)),
-  };
+  const patch = largestPatch(kinds);
+  if (patch === undefined) return undefined;
+  const showsCheeks = CHEEKS.every(
+    (cheek) =>
+      cheek.filter((cell) => kinds[cell] === "own").length >= MIN_CHEEK_SKIN * cheek.length,
+  );
+  if (!showsCheeks) return undefined;
+  const seeds = cellsOf(patch);
+  const contrast = colourDifference(cells.colourOfMost(seeds), skin);
+  const thing = grow(
+    seeds,
+    (cell) =>
+      kinds[cell] !== "own" &&
+      colourDifference(cells.colourOf(cell), skin) >= MIN_LIKENESS * contrast,
+  );
+  return endsSharply(thing, cells, { contrast, patch }) ? thing : undefined;
 }
 
-/** 1 where a cell is of another colour than this face's skin and lips, or much darker. */
-function foreignCells({ red, blue, light }: Cells): Uint8Array {
-  const skin = cellsOf(SKIN);
-  const skinRed = median(skin.map((index) => red[index] as number));
-  const skinBlue = median(skin.map((index) => blue[index] as number));
-  const skinLight = median(skin.map((index) => light[index] as number));
-  return Uint8Array.from({ length: CELLS * CELLS }, (_, index) => {
-    const bright = light[index] as number;
-    if (bright < DARK * skinLight) return 1;
-    if (bright < LIGHT_WITH_COLOUR.least || bright > LIGHT_WITH_COLOUR.most) return 0;
-    const lessRed = skinRed - (red[index] as number);
-    const moreBlue = (blue[index] as number) - skinBlue;
-    return Math.max(lessRed, moreBlue) > MIN_COLOUR_CHANGE ? 1 : 0;
-  });
-}
-
-/** The foreign cells that are connected with the square's lower edge, or its sides below the eyes. */
-function reachingIn(foreign: Uint8Array): Float32Array {
-  const reached = new Float32Array(CELLS * CELLS);
-  const top = Math.round(HIGHEST * CELLS);
-  const open: number[] = [];
-  const visit = (x: number, y: number): void => {
-    const index = y * CELLS + x;
-    const isOutside = x < 0 || x >= CELLS || y < top || y >= CELLS;
-    if (isOutside || foreign[index] === 0 || reached[index] === 1) return;
-    reached[index] = 1;
-    open.push(index);
-  };
-  for (let x = 0; x < CELLS; x++) visit(x, CELLS - 1);
-  for (let y = top; y < CELLS; y++) {
-    visit(0, y);
-    visit(CELLS - 1, y);
+/** Whether there is a column of foreign cells over all of the lips' height. */
+function mayHideLips(isForeign: (cell: number) => boolean): boolean {
+  for (let x = LIPS.left; x <= LIPS.right; x++) {
+    let y: number = LIPS.top;
+    while (y <= LIPS.bottom && isForeign(y * CELLS + x)) y++;
+    if (y > LIPS.bottom) return true;
   }
-  for (let index = open.pop(); index !== undefined; index = open.pop()) {
-    const x = index % CELLS;
-    const y = (index - x) / CELLS;
-    visit(x - 1, y);
-    visit(x + 1, y);
-    visit(x, y - 1);
-    visit(x, y + 1);
+  return false;
+}
+
+function kindOf({ red, blue, light }: Colour, skin: Colour): Kind {
+  if (light < LEAST_LIGHT) return "colourless";
+  const lessRed = skin.red - red;
+  const moreBlue = blue - skin.blue;
+  // The last one: less red against green.
+  const cold = Math.max(lessRed, moreBlue, lessRed - moreBlue / 2);
+  return cold > COLD || -moreBlue > YELLOW || -lessRed > RED ? "foreign" : "own";
+}
+
+/** The largest square of foreign cells alone that goes over the lips. */
+function largestPatch(kinds: readonly Kind[]): Patch | undefined {
+  /** Side of the largest square that ends in a cell. */
+  const sides = new Uint8Array(CELLS * CELLS);
+  let best: Patch = { corner: 0, side: MIN_PATCH - 1 };
+  for (let y = TOP_ROW; y < CELLS; y++) {
+    for (let x = 1; x < CELLS; x++) {
+      const corner = y * CELLS + x;
+      if (kinds[corner] !== "foreign") continue;
+      const left = sides[corner - 1] as number;
+      const above = sides[corner - CELLS] as number;
+      const side = 1 + Math.min(left, above, sides[corner - CELLS - 1] as number);
+      sides[corner] = side;
+      const coversLips =
+        x >= LIPS.left && x - side < LIPS.right && y >= LIPS.bottom && y - side < LIPS.top;
+      if (coversLips && side > best.side) best = { corner, side };
+    }
+  }
+  return best.side < MIN_PATCH ? undefined : best;
+}
+
+function cellsOf({ corner, side }: Patch): number[] {
+  return Array.from(
+    { length: side * side },
+    (_, index) => corner - Math.floor(index / side) * CELLS - (index % side),
+  );
+}
+
+/** The seeds, and what is connected with them by cells that belong to them. */
+function grow(seeds: readonly number[], belongs: (cell: number) => boolean): Float32Array {
+  const reached = new Float32Array(CELLS * CELLS);
+  const open = [...seeds];
+  for (const seed of seeds) reached[seed] = 1;
+  for (let cell = open.pop(); cell !== undefined; cell = open.pop()) {
+    const x = cell % CELLS;
+    const beside = [cell - CELLS, cell + CELLS];
+    if (x > 0) beside.push(cell - 1);
+    if (x < CELLS - 1) beside.push(cell + 1);
+    for (const next of beside) {
+      if (next < 0 || next >= CELLS * CELLS || reached[next] === 1 || !belongs(next)) continue;
+      reached[next] = 1;
+      open.push(next);
+    }
   }
   return reached;
 }
 
-function cellsOf({ left, right, top, bottom }: Box): number[] {
-  const cells: number[] = [];
-  for (let y = Math.round(top * CELLS); y < Math.round(bottom * CELLS); y++) {
-    for (let x = Math.round(left * CELLS); x < Math.round(right * CELLS); x++) {
-      cells.push(y * CELLS + x);
+/** Whether most of the thing's end in the face, and enough of it, is a step from its colour to another. */
+function endsSharply(
+  thing: Float32Array,
+  cells: FaceCells,
+  { contrast, patch }: { readonly contrast: number; readonly patch: Patch },
+): boolean {
+  let ends = 0;
+  let sharp = 0;
+  for (const cell of FACE) {
+    if (thing[cell] === 0) continue;
+    for (const outwards of [1, -1, CELLS, -CELLS]) {
+      if (thing[cell + outwards] === 1) continue;
+      const inside = cells.colourOf(cell - outwards);
+      const outside = cells.colourOf(cell + 2 * outwards);
+      ends++;
+      if (colourDifference(inside, outside) > SHARP_STEP * contrast) sharp++;
     }
   }
-  return cells;
-}
-
-function share(box: Box, holds: (index: number) => boolean): number {
-  const cells = cellsOf(box);
-  return cells.filter(holds).length / cells.length;
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1] as number;
+  return sharp >= MIN_SHARP_SHARE * ends && sharp >= 1.5 * patch.side;
 }

@@ -1,4 +1,5 @@
-/** The `OcclusionDetector` for hands and microphones, in a worker thread. */
+/** The `OcclusionDetector` for hands and things such as microphones, in worker threads. */
+import { availableParallelism } from "node:os";
 import { LatentSyncError, type OcclusionDetector } from "@ls/core";
 import { WorkerPool } from "../align/worker-pool.ts";
 import type {
@@ -8,6 +9,9 @@ import type {
 } from "./occlusion-messages.ts";
 
 const NAME = "Occlusion detector";
+/** A thread does some 200 free faces a second, and holds some 100 MB. */
+const CORES_PER_THREAD = 8;
+const MOST_THREADS = 4;
 
 export interface OcclusionDetectorOptions {
   /** Folder of `handlandmark-lite.json`; default: that of `@vladmandic/human`. */
@@ -15,19 +19,18 @@ export interface OcclusionDetectorOptions {
 }
 
 /**
- * Finds hands by MediaPipe's hand landmark network (Apache-2.0), and other things by their colour: what
- * reaches in from below or from a side over mouth and chin, where the face's skin shows on both cheeks
- * and on one side of the jaw. A call looks at its faces alone: it remembers nothing, so that a run that is taken up again
- * gives the same.
+ * Finds hands by MediaPipe's hand landmark network (Apache-2.0), and other things by their colour: a
+ * solid patch over the lips of a colour that faces do not have, which ends sharply. A call looks at its
+ * faces alone: it remembers nothing, so that a run that is taken up again gives the same.
  *
  * It errs towards finding nothing, as what is taken for an occluder gets no new mouth. Not found are a
- * second hand, things of the skin's colour other than hands, things that hang in front of the face
- * without reaching its edge, things over a part of the mouth that leave most of mouth and chin free,
- * what is there for less than three frames, and, but for hands, what covers a face that is turned
- * far or half in the dark. A beard of the chin alone that goes over into dark clothes may be taken for a
- * thing.
+ * second hand; things of the colour of skin or lips, such as wood; things that leave the middle of the
+ * lips free, and thin ones, such as a straw or a headset's arm; things without sharp edges; in footage
+ * without colour, things at all; what is there for less than three frames, and some hands that come
+ * and go within sixteen.
  *
- * The thread starts with the first call; dispose the detector to end it.
+ * Threads start with the calls that need them, one for eight cores at most; dispose the detector to
+ * end them.
  */
 export function createOcclusionDetector(options: OcclusionDetectorOptions = {}): OcclusionDetector {
   return new WorkerOcclusionDetector(options.modelFolder);
@@ -40,11 +43,12 @@ class WorkerOcclusionDetector implements OcclusionDetector {
     const entry = import.meta.url.endsWith(".ts")
       ? "./occlusion.worker.ts"
       : "./occlusion.worker.js";
+    const threads = Math.floor(availableParallelism() / CORES_PER_THREAD);
     this.#pool = new WorkerPool({
       name: NAME,
       entry: new URL(entry, import.meta.url),
       workerData: { modelFolder } satisfies OcclusionWorkerData,
-      size: 1,
+      size: Math.min(Math.max(threads, 1), MOST_THREADS),
     });
   }
 
