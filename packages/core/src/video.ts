@@ -57,8 +57,9 @@ export interface VideoReader extends AsyncDisposable {
 /** Which frames of a video a reader gives. */
 export interface VideoReadOptions {
   /**
-   * A constant rate that the video is brought to by repeating and leaving out frames, or `source`:
-   * every frame once, at its own time. Default 25, the rate of the model.
+   * A constant rate that the video is brought to by repeating and leaving out frames, so that each
+   * shows the picture that is nearest to it in time; or `source`: every frame once, at its own time.
+   * Default 25, the rate of the model.
    */
   readonly framesPerSecond?: number | "source";
   /** Part of the video, in seconds of its time; frame 0 is then the first one from `startSeconds` on. */

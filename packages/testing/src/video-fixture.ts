@@ -167,6 +167,6 @@ export async function expectError(
 
 /** Files that no test asked for. */
 export async function leftovers(fixture: Fixture): Promise<string[]> {
-  const kept = /^(sound|video|patched|foreign|older|text|empty|several|times|late|mean)\./;
+  const kept = /^(sound|video|patched|foreign|older|text|empty|several|times|rate|late|mean)\./;
   return (await readdir(fixture.path("."))).filter((name) => !kept.test(name));
 }

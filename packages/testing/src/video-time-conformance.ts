@@ -1,5 +1,5 @@
 /** What a source and a sink must do with time: rates, parts of a video, times of its own. */
-import type { RgbImage, VideoReader } from "@ls/core";
+import type { RgbImage, VideoReader, VideoSource } from "@ls/core";
 import { describe, expect, it } from "vitest";
 import { psnr } from "./compare.ts";
 import {
@@ -147,9 +147,46 @@ function parts(current: () => Fixture): void {
   });
 }
 
-async function writeTimes(fixture: Fixture, path: string): Promise<void> {
+/**
+ * Pictures at these times, brought to the default rate: each takes over half way between its
+ * predecessor's time and its own, or half a frame before its own where that is later.
+ */
+async function expectNearest(
+  source: VideoSource,
+  path: string,
+  own: readonly number[],
+): Promise<void> {
+  await using reader = await source.open(path);
+  const shown = positions(await readPictures(reader));
+  const takesOver = own.map((time, position) => {
+    const interval = time - (own[position - 1] ?? Number.NEGATIVE_INFINITY);
+    return time - Math.min(interval, 1 / RATE) / 2;
+  });
+  for (const [index, position] of shown.entries()) {
+    if (position > 0) {
+      expect(index / RATE).toBeGreaterThan((takesOver[position] as number) - MILLISECONDS);
+    }
+    const next = takesOver[position + 1] ?? Number.POSITIVE_INFINITY;
+    expect(index / RATE).toBeLessThan(next + MILLISECONDS);
+  }
+  expect(shown.at(-1)).toBeGreaterThanOrEqual(own.length - 2);
+  expectTimes(
+    await times(reader),
+    shown.map((_, index) => index / RATE),
+  );
+  // The last picture may be shown for a frame.
+  const frames = RATE * (own.at(-1) ?? 0);
+  expect(shown.length).toBeGreaterThanOrEqual(Math.floor(frames));
+  expect(shown.length).toBeLessThanOrEqual(Math.ceil(frames) + 1);
+}
+
+async function writeTimes(
+  fixture: Fixture,
+  path: string,
+  own: readonly number[] = TIMES,
+): Promise<void> {
   await using writer = await create(fixture, path);
-  for (const [index, time] of TIMES.entries()) {
+  for (const [index, time] of own.entries()) {
     await writer.write(new PictureFrame(index), [], time);
   }
   await writer.finish();
@@ -164,16 +201,15 @@ function writesTimes(current: () => Fixture): void {
     expectTimes(await times(reader), TIMES);
     expect(positions(await readPictures(reader))).toEqual(range(0, FRAMES));
     expect(positions(await readPictures(reader, { start: 6, end: 9 }))).toEqual([6, 7, 8]);
-    await using constant = await options.source.open(output);
-    const shown = positions(await readPictures(constant));
-    // FFmpeg's rule lets a frame wait for at most a little over one, for others that come at once.
-    for (const [index, position] of shown.entries()) {
-      const begins = TIMES[position] as number;
-      const ends = TIMES[position + 1] ?? begins + 1 / RATE;
-      expect(index / RATE).toBeGreaterThan(begins - 1.5 / RATE);
-      expect(index / RATE).toBeLessThan(ends + 1.5 / RATE);
-    }
-    expect(Math.abs(shown.length - RATE * (TIMES.at(-1) ?? 0))).toBeLessThanOrEqual(2);
+    await expectNearest(options.source, output, TIMES);
+  });
+
+  it.each([24, 30_000 / 1001, 50])("brings %d frames a second to what is nearest", async (rate) => {
+    const { options, path } = current();
+    const output = path(`rate.${Math.round(rate)}${options.extension ?? ".mp4"}`);
+    const own = range(0, FRAMES).map((index) => index / rate);
+    await writeTimes(current(), output, own);
+    await expectNearest(options.source, output, own);
   });
 
   it("refuses times that do not increase or are none", async () => {

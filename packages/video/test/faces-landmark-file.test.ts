@@ -61,7 +61,10 @@ describe("createLandmarkFileDetector", () => {
       code: "not_found",
       message: expect.stringContaining("absent.json"),
     });
-    await expect(createLandmarkFileDetector(folder)).rejects.toMatchObject({ code: "io" });
+    await expect(createLandmarkFileDetector(folder)).rejects.toMatchObject({
+      code: "invalid_argument",
+      message: expect.stringContaining("is not a regular file"),
+    });
   });
 
   it("rejects with the reason of a signal that has fired", async () => {

@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import {
   AV_PIX_FMT_NV12,
+  AVCHROMA_LOC_LEFT,
   AV_PIX_FMT_YUV420P,
   FF_ENCODER_FFV1,
   FF_ENCODER_LIBX264,
@@ -90,6 +91,7 @@ class Bench {
 async function pictures(path: string, hardware: VideoHardware): Promise<Uint8Array[]> {
   await using reader = await FfmpegVideoReader.open(path, {
     framesPerSecond: 25,
+    rateConversion: "nearest",
     threads: 1,
     hardware,
   });
@@ -175,6 +177,7 @@ describe("decoding", () => {
       for (let at = 0; at < data.length; at++) data[at] = (at * 7 + index * 50) % 251;
     }
     surface.pts = 42n;
+    surface.chromaLocation = AVCHROMA_LOC_LEFT;
     using memory = await downloadFrame(surface);
     expect([memory.format, memory.pts]).toEqual([AV_PIX_FMT_YUV420P, 42n]);
     const [luma, chroma] = framePlanes(surface);

@@ -249,6 +249,32 @@ describe("codecs", () => {
     }
   });
 
+  it.each(["h264", "hevc", "vp9", "av1"] as const)(
+    "leaves the colours of RGB where they are in %s",
+    async (codec) => {
+      const period = 32;
+      const angle = (x: number): number => (2 * Math.PI * (x + 0.5)) / period;
+      const name = `place-${codec}.${codec === "vp9" ? "webm" : "mp4"}`;
+      // Blue and red in opposite waves, so that only chroma changes much.
+      const input = await video(`${name}.mkv`, {
+        format: "bgr0",
+        height: 64,
+        frameCount: 1,
+        pattern: (component, x) =>
+          component === 1 ? 128 : 128 + (component - 1) * 60 * Math.sin(angle(x)),
+      });
+      const [image] = await decode(await copy(input, name, { codec, crf: 4 }));
+      let [sine, cosine] = [0, 0];
+      for (let x = 0; x < 64; x++) {
+        const red = (image?.data[3 * (32 * 64 + x)] ?? 0) - 128;
+        sine += red * Math.sin(angle(x));
+        cosine += red * Math.cos(angle(x));
+      }
+      const shiftPixels = (-Math.atan2(cosine, sine) * period) / (2 * Math.PI);
+      expect(Math.abs(shiftPixels)).toBeLessThan(0.1);
+    },
+  );
+
   it("pads odd pictures by a copy of their last column and row", async () => {
     const input = await video("odd.mkv", { width: 61, height: 43 });
     const output = await copy(input, "odd.mp4", { preset: "ultrafast", crf: 0 });

@@ -10,6 +10,7 @@ import {
   createFfmpegVideoSink,
   createFfmpegVideoSource,
   type FfmpegVideoSinkOptions,
+  type FfmpegVideoSourceOptions,
 } from "@ls/video";
 import { afterAll, beforeAll } from "vitest";
 
@@ -46,7 +47,11 @@ export async function probe(...args: readonly string[]): Promise<string> {
   return stdout.trim();
 }
 
-export interface CopyOptions extends FfmpegVideoSinkOptions, VideoReadOptions {
+export interface CopyOptions
+  extends
+    FfmpegVideoSinkOptions,
+    VideoReadOptions,
+    Pick<FfmpegVideoSourceOptions, "rateConversion"> {
   readonly audioPath: string;
   readonly edit?: (frame: VideoFrame) => Promise<readonly ImagePatch[]>;
 }
@@ -57,8 +62,8 @@ export async function copyVideo(
   path: string,
   options: CopyOptions,
 ): Promise<number> {
-  const { audioPath, edit } = options;
-  await using source = await createFfmpegVideoSource().open(input, options);
+  const { audioPath, edit, rateConversion = "nearest" } = options;
+  await using source = await createFfmpegVideoSource({ rateConversion }).open(input, options);
   const sink = createFfmpegVideoSink(options);
   await using writer = await sink.create({ path, source, audioPath });
   let count = 0;
@@ -167,6 +172,20 @@ export async function beepTimes(path: string): Promise<number[]> {
     odd = bytes.subarray(whole);
   }
   return times;
+}
+
+/** Every picture of a file: when it comes, and the luma of its corner. */
+export async function cornerLevels(
+  path: string,
+): Promise<readonly { readonly time: number; readonly level: number }[]> {
+  const times = await frameTimes(path, "v");
+  const levels: number[] = [];
+  const corner = ["-map", "0:v", "-vf", "extractplanes=y,crop=1:1:0:0"];
+  const format = ["-fps_mode", "passthrough", "-f", "rawvideo"];
+  for await (const chunk of decodedBytes(path, ...corner, ...format)) levels.push(...chunk);
+  if (levels.length !== times.length)
+    throw new Error(`${path}: ${levels.length} of ${times.length} frames`);
+  return times.map((time, index) => ({ time, level: levels[index] ?? Number.NaN }));
 }
 
 /** When a file's picture turns white, in its own time, by the system's FFmpeg. */

@@ -2,6 +2,8 @@
 import { type ImagePatch, LatentSyncError, pastePatch, type VideoFrame } from "@ls/core";
 import {
   AV_PICTURE_TYPE_NONE,
+  AVCHROMA_LOC_LEFT,
+  AVCHROMA_LOC_UNSPECIFIED,
   AVCOL_PRI_BT709,
   AVCOL_PRI_UNSPECIFIED,
   AVCOL_RANGE_JPEG,
@@ -28,7 +30,7 @@ import {
 } from "./native-frame.ts";
 import type { Container, VideoEncoderProfile } from "./output-format.ts";
 import { applyPatch } from "./patch.ts";
-import { type PixelLayout, pixelLayout } from "./pixel-layout.ts";
+import { hasFullChroma, type PixelLayout, pixelLayout } from "./pixel-layout.ts";
 
 const RGB_ENCODING: ColourEncoding = { matrix: AVCOL_SPC_RGB, range: AVCOL_RANGE_JPEG };
 
@@ -100,6 +102,7 @@ export class FrameComposer {
     const target = allocateFrame(format, native.width, native.height);
     try {
       copyColourTags(target, native);
+      placeChroma(target, native);
       tagEncoding(target, targetEncoding(target, encoding));
       await convertFrame(target, source);
       if (encoding.matrix === AVCOL_SPC_RGB) tagRgbAsBt709(target);
@@ -144,6 +147,12 @@ export class FrameComposer {
 function tagRgbAsBt709(frame: Frame): void {
   if (frame.colorPrimaries === AVCOL_PRI_UNSPECIFIED) frame.colorPrimaries = AVCOL_PRI_BT709;
   if (frame.colorTrc === AVCOL_TRC_UNSPECIFIED) frame.colorTrc = AVCOL_TRC_BT709;
+}
+
+/** Chroma that is made here lies where decoders of H.264 and HEVC look for it if they are not told. */
+function placeChroma(target: Frame, source: Frame): void {
+  if (!hasFullChroma(layoutOf(source)) || hasFullChroma(layoutOf(target))) return;
+  if (target.chromaLocation === AVCHROMA_LOC_UNSPECIFIED) target.chromaLocation = AVCHROMA_LOC_LEFT;
 }
 
 function targetEncoding(target: Frame, source: ColourEncoding): ColourEncoding {

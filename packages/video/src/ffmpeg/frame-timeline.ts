@@ -29,7 +29,10 @@ export class FrameTimeline {
   readonly #start: number;
   readonly #end: number;
   /** The last frame that begins at the start or before: it is on screen there. */
-  #onScreen: { readonly ordinal: number; readonly until: number } | undefined;
+  #onScreen:
+    | { readonly ordinal: number; readonly from: number; readonly until: number }
+    | undefined;
+  #placed = false;
   #decodedEnd = 0;
   #complete = false;
   #ordered = true;
@@ -71,12 +74,12 @@ export class FrameTimeline {
     this.#decodedEnd = startsAt + time.durationSeconds;
     if (startsAt >= this.#end - ROUNDING_SECONDS) {
       this.#placeOnScreen();
-      this.finish();
+      this.#finish(this.#end - this.#start);
       return;
     }
     const ordinal = this.#remember(time.pts ?? Number.NaN);
     if (this.#start > 0 && startsAt <= this.#start + ROUNDING_SECONDS) {
-      this.#onScreen = { ordinal, until: this.#decodedEnd };
+      this.#onScreen = { ordinal, from: startsAt, until: this.#decodedEnd };
       return;
     }
     this.#placeOnScreen();
@@ -86,13 +89,10 @@ export class FrameTimeline {
 
   /** Marks the end of the file. */
   finish(): void {
-    if (this.#complete) return;
     if (this.#onScreen && this.#onScreen.until > this.#start + ROUNDING_SECONDS) {
       this.#placeOnScreen();
     }
-    this.#complete = true;
-    const copies = this.#outputs.length === 0 ? 0 : this.#placement.finish();
-    for (let copy = 0; copy < copies; copy++) this.#outputs.push(this.#decoded.length - 1);
+    this.#finish();
   }
 
   /** Position among decoded frames of the picture that output frame `index` shows. */
@@ -133,14 +133,23 @@ export class FrameTimeline {
   }
 
   #placeOnScreen(): void {
-    if (this.#onScreen === undefined || this.#outputs.length > 0) return;
-    const { ordinal, until } = this.#onScreen;
-    this.#place(ordinal, 0, Math.max(0, Math.min(until, this.#end) - this.#start));
+    if (this.#onScreen === undefined || this.#placed) return;
+    const { ordinal, from, until } = this.#onScreen;
+    const end = Math.max(this.#start, Math.min(until, this.#end));
+    this.#place(ordinal, from - this.#start, end - from);
   }
 
   #place(ordinal: number, timeSeconds: number | undefined, durationSeconds: number): void {
     const { previous, current } = this.#placement.push(timeSeconds, durationSeconds);
+    this.#placed = true;
     for (let copy = 0; copy < previous; copy++) this.#outputs.push(Math.max(0, ordinal - 1));
     for (let copy = 0; copy < current; copy++) this.#outputs.push(ordinal);
+  }
+
+  #finish(endSeconds?: number): void {
+    if (this.#complete) return;
+    this.#complete = true;
+    const copies = this.#placement.finish(endSeconds);
+    for (let copy = 0; copy < copies; copy++) this.#outputs.push(this.#decoded.length - 1);
   }
 }

@@ -14,7 +14,7 @@ import {
   type FFVideoEncoder,
 } from "node-av/constants";
 import { contentLight, type HdrMetadata, masteringDisplay } from "./hdr-metadata.ts";
-import type { PixelLayout } from "./pixel-layout.ts";
+import { hasFullChroma, type PixelLayout } from "./pixel-layout.ts";
 
 /** Codecs of the output's pictures; `ffv1` is lossless. */
 export type VideoCodec = "av1" | "ffv1" | "h264" | "hevc" | "prores" | "vp9";
@@ -43,12 +43,6 @@ export interface VideoEncoderProfile {
 
 function eightOrTenBit(source: PixelLayout): string {
   return source.bits > 8 ? "yuv420p10le" : "yuv420p";
-}
-
-/** Whether every pixel has a colour of its own. */
-function hasFullChroma({ model, planes }: PixelLayout): boolean {
-  const chroma = planes[1];
-  return model === "rgb" || (chroma !== undefined && chroma.shiftX + chroma.shiftY === 0);
 }
 
 function proresFormat(source: PixelLayout): string {

@@ -157,3 +157,9 @@ export function nearestKnownFormat(format: AVPixelFormat): AVPixelFormat {
   if (pixelLayout(format)) return format;
   return avcodecFindBestPixFmtOfList(REPLACEMENTS.map(avGetPixFmtFromName), format);
 }
+
+/** Whether every pixel has a colour of its own. */
+export function hasFullChroma({ model, planes }: PixelLayout): boolean {
+  const chroma = planes[1];
+  return model === "rgb" || (chroma !== undefined && chroma.shiftX + chroma.shiftY === 0);
+}

@@ -7,6 +7,7 @@ import { ConstantRate, type FramePlacement, SourceTimes } from "./frame-placemen
 import { rateFraction } from "./frame-rate.ts";
 import { FrameSelection } from "./frame-selection.ts";
 import type { TimeRange } from "./frame-timeline.ts";
+import { framesWithin, NearestFrames } from "./nearest-frames.ts";
 import { displayedSize, isSquare } from "./square-pixels.ts";
 import type { VideoDecoder } from "./video-decoder.ts";
 
@@ -16,8 +17,15 @@ const MAX_GAP_SECONDS = 600;
 /** Rate of pictures whose file tells none. */
 const DEFAULT_RATE = 25;
 
-interface Sequence extends TimeRange {
+/**
+ * Which pictures the frames of a constant rate show: those that are nearest in time, or those that
+ * `ffmpeg -r` shows, which come up to two frames late.
+ */
+export type RateConversion = "nearest" | "ffmpeg";
+
+export interface Sequence extends TimeRange {
   readonly framesPerSecond: number | "source";
+  readonly rateConversion: RateConversion;
 }
 
 /** Rate of the sequence; that of the file, on the whole, for `source`. */
@@ -38,7 +46,7 @@ export function meanRate(
 /** Where decoded frames go. @param rate of the sequence. */
 export function placementFor(
   decoder: VideoDecoder,
-  { framesPerSecond, startSeconds = 0 }: Sequence,
+  { framesPerSecond, rateConversion, startSeconds = 0 }: Sequence,
   rate: number,
 ): FramePlacement {
   const options = {
@@ -46,6 +54,10 @@ export function placementFor(
     maxGapSeconds: decoder.mayJump ? MAX_JUMP_SECONDS : MAX_GAP_SECONDS,
   };
   if (framesPerSecond === "source") return new SourceTimes(options);
+  if (rateConversion === "nearest") {
+    const tickSeconds = decoder.stream.timeBase.toDouble();
+    return new NearestFrames({ ...options, framesPerSecond: rate, tickSeconds });
+  }
   return new ConstantRate(new FrameSelection({ framesPerSecond: rate, ...options }), rate);
 }
 
@@ -74,7 +86,7 @@ export function describeVideo(decoder: VideoDecoder, native: Frame, sequence: Se
 
 function estimateFrames(
   { durationSeconds, isStill, stream }: VideoDecoder,
-  { framesPerSecond, startSeconds = 0, endSeconds = Infinity }: Sequence,
+  { framesPerSecond, rateConversion, startSeconds = 0, endSeconds = Infinity }: Sequence,
   rate: number,
 ): number | undefined {
   if (isStill) return 1;
@@ -82,5 +94,9 @@ function estimateFrames(
   if (whole && framesPerSecond === "source" && stream.nbFrames > 0n) return Number(stream.nbFrames);
   const end = Math.min(durationSeconds ?? Infinity, endSeconds);
   if (end === Infinity) return undefined;
-  return Math.max(1, Math.round((end - startSeconds) * rate));
+  const seconds = end - startSeconds;
+  if (framesPerSecond !== "source" && rateConversion === "nearest") {
+    return framesWithin(seconds, rate);
+  }
+  return Math.max(1, Math.round(seconds * rate));
 }

@@ -1,19 +1,18 @@
 import { LatentSyncError, type VideoFrame, type VideoInfo, type VideoReader } from "@ls/core";
 import { DecodeCursor } from "./decode-cursor.ts";
 import { FfmpegVideoFrame } from "./ffmpeg-video-frame.ts";
-import { FrameTimeline, type TimeRange } from "./frame-timeline.ts";
+import { FrameTimeline } from "./frame-timeline.ts";
 import { HardwareFailure, type VideoHardware } from "./hardware.ts";
 import { type HdrMetadata, hdrMetadata } from "./hdr-metadata.ts";
 import { referenceFrame } from "./native-frame.ts";
 import { PassedFrames } from "./passed-frames.ts";
 import { type DecodedFrame, VideoDecoder } from "./video-decoder.ts";
-import { describeVideo, meanRate, placementFor } from "./video-description.ts";
+import { describeVideo, meanRate, placementFor, type Sequence } from "./video-description.ts";
 
 /** Reading on is cheaper than seeking up to about this many frames. */
 const READ_ON_FRAMES = 48;
 
-export interface FfmpegVideoReaderOptions extends TimeRange {
-  readonly framesPerSecond: number | "source";
+export interface FfmpegVideoReaderOptions extends Sequence {
   readonly threads: number;
   /** Default: software. */
   readonly hardware?: VideoHardware | undefined;

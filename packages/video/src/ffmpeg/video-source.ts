@@ -5,14 +5,18 @@ import {
   type VideoSource,
 } from "@ls/core";
 import { type HardwareAcceleration, VideoHardware } from "./hardware.ts";
+import type { RateConversion } from "./video-description.ts";
 import { FfmpegVideoReader } from "./video-reader.ts";
 
 export interface FfmpegVideoSourceOptions {
-  /**
-   * What `open` takes where it is not told: a constant rate that frames are brought to, as `ffmpeg -r`
-   * does, or `source`. Default 25.
-   */
+  /** What `open` takes where it is not told: a constant rate, or `source`. Default 25. */
   readonly framesPerSecond?: number | "source";
+  /**
+   * How frames are brought to a constant rate: each shows the picture that is nearest to it in time,
+   * or the one that `ffmpeg -r` shows, as in the official pipeline; pictures then come late, by up to
+   * two frames. Default `nearest`.
+   */
+  readonly rateConversion?: RateConversion;
   /** Decoder threads; default one per core. */
   readonly threads?: number;
   /**
@@ -33,7 +37,7 @@ export interface FfmpegVideoSourceOptions {
  */
 export function createFfmpegVideoSource(options: FfmpegVideoSourceOptions = {}): VideoSource {
   const framesPerSecond = options.framesPerSecond ?? 25;
-  const threads = options.threads ?? 0;
+  const { threads = 0, rateConversion = "nearest" } = options;
   checkRate(framesPerSecond);
   if (!Number.isInteger(threads) || threads < 0) {
     throw new LatentSyncError(
@@ -48,7 +52,7 @@ export function createFfmpegVideoSource(options: FfmpegVideoSourceOptions = {}):
   return {
     open: async (path, request = {}): Promise<VideoReader> => {
       checkRequest(request);
-      const shared = { framesPerSecond, threads, hardware, signal: undefined };
+      const shared = { framesPerSecond, rateConversion, threads, hardware, signal: undefined };
       return await FfmpegVideoReader.open(path, { ...shared, ...request });
     },
   };
