@@ -1,7 +1,7 @@
 /** One engine, kept as long as jobs want the same one. */
 import { LatentSyncError } from "@ls/core";
-import { checkFiles } from "./check-files.ts";
-import { engineOptionsOf, type InferFlags } from "./infer-job.ts";
+import { checkJob } from "./check-job.ts";
+import { engineKeyOf, engineOptionsOf, type InferFlags } from "./infer-job.ts";
 import { load, type LoadedEngine, type LoadOptions } from "./load.ts";
 
 export type EngineHooks = Pick<LoadOptions, "onGraphProgress" | "onNotice" | "signal">;
@@ -30,14 +30,13 @@ export class KeptEngine implements AsyncDisposable {
     this.#onLoad = onLoad;
   }
 
-  /** The engine for a job whose files may do: that of the job before, if it is of the same model, runtime and settings. */
+  /** The engine for a job that may do: that of the job before, if it is of the same model, runtime and detector. */
   async for(flags: InferFlags): Promise<LoadedEngine> {
-    await checkFiles(flags);
-    const options = engineOptionsOf(flags);
-    const key = JSON.stringify(options);
+    await checkJob(flags);
+    const key = engineKeyOf(flags);
     if (this.#engine !== undefined && key === this.#key) return this.#engine;
     await this[Symbol.asyncDispose]();
-    const engine = await load({ ...options, ...this.#hooks });
+    const engine = await load({ ...engineOptionsOf(flags), ...this.#hooks });
     this.#engine = engine;
     this.#key = key;
     this.#onLoad(engine);

@@ -9,6 +9,7 @@ import { promisify } from "node:util";
 import { LatentSyncError } from "@ls/core";
 import { toFileError } from "@ls/files";
 import type { Command } from "commander";
+import { checkInputFile } from "./check-files.ts";
 import { DIGITAL_SOURCE_TYPE } from "./provenance.ts";
 import { packageVersion } from "./version.ts";
 
@@ -147,6 +148,7 @@ async function readCredentials(certificate: string, keyPath: string): Promise<Cr
 }
 
 async function readText(path: string): Promise<string> {
+  await checkInputFile(path);
   return readFile(path, "utf8").catch((error: unknown) => {
     throw toFileError(error, path);
   });

@@ -1,5 +1,5 @@
 /** The options that say whose mouth is made to speak. */
-import type { FaceSelection } from "@ls/core";
+import { FACE_CHOICES, type FaceSelection } from "@ls/core";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { position } from "./options.ts";
 import { seconds } from "./time-options.ts";
@@ -12,8 +12,6 @@ export interface FaceFlags {
   readonly face?: NamedFace;
   readonly faceAt?: FaceSelection & { readonly kind: "at" };
 }
-
-const KINDS = ["speaker", "largest", "left", "right", "center", "all"] as const;
 
 export function addFaceOptions(command: Command): Command {
   return command
@@ -35,12 +33,12 @@ export function addFaceOptions(command: Command): Command {
 
 /** `speaker`, `2` or `person.jpg`. */
 function namedFace(text: string): NamedFace {
-  const kind = KINDS.find((name) => name === text);
+  const kind = FACE_CHOICES.find((name) => name === text);
   if (kind !== undefined) return { kind };
   if (/^[1-9]\d{0,5}$/.test(text)) return { kind: "number", number: Number(text) };
   if (/[/\\]|\.[a-z]{3,4}$/i.test(text)) return { kind: "picture", path: text };
   throw new InvalidArgumentError(
-    `Expected ${KINDS.join(", ")}, a number from 1 on, or the path of a picture.`,
+    `Expected ${FACE_CHOICES.join(", ")}, a number from 1 on, or the path of a picture.`,
   );
 }
 

@@ -1,5 +1,11 @@
 /** The options that say what to make of the footage: its length, its rate, and what is kept of it. */
-import type { FootageOptions, LoopMode, SilenceMode } from "@ls/core";
+import {
+  type FootageOptions,
+  LOOP_MODES,
+  type LoopMode,
+  SILENCE_MODES,
+  type SilenceMode,
+} from "@ls/core";
 import { type Command, Option } from "commander";
 
 /** What commander makes of {@link addFootageOptions}. */
@@ -11,9 +17,6 @@ export interface FootageFlags {
   readonly colourMatch: boolean;
   readonly compat?: boolean;
 }
-
-const LOOP_MODES: readonly LoopMode[] = ["pingpong", "loop", "freeze", "cut", "silence"];
-const SILENCE_MODES: readonly SilenceMode[] = ["rest", "keep", "source"];
 
 export function addFootageOptions(command: Command): Command {
   return command

@@ -4,6 +4,7 @@ import type { LipSyncEvent, Tracer } from "@ls/core";
 import { appearanceOf, type HardwareAcceleration, type VideoCodec } from "@ls/video";
 import type { Command } from "commander";
 import { openSigner, type OutputSigner, type SigningFlags } from "./c2pa-signature.ts";
+import { choosesAmong } from "./face-detectors.ts";
 import { type FaceFlags, faceSelectionOf } from "./face-options.ts";
 import { type FootageFlags, footageOf } from "./footage-options.ts";
 import type { LoadedEngine, LoadOptions } from "./load.ts";
@@ -64,22 +65,22 @@ export function withoutDefaultModel<T extends InferFlags>(
   return rest;
 }
 
-/** What of the options makes the engine, without hooks: two jobs with the same share one. */
+/** What of the options makes the engine, without hooks. */
 export function engineOptionsOf(flags: InferFlags): LoadOptions {
   const { model, unetConfig, unetCheckpoint, threads, devices, faceDetector, faceModel } = flags;
-  const { landmarks, framesOut, codec, crf, hwaccel, compat } = flags;
+  const { landmarks, hwaccel, compat, face, faceAt } = flags;
   return {
     ...{ model, unetConfig, unetCheckpoint, threads, devices, faceDetector, faceModel },
-    ...{ landmarks, framesOut, codec, crf, hwaccel, compat },
-    thoroughFaces: choosesAmongFaces(flags),
+    ...{ landmarks, hwaccel, compat },
+    thoroughFaces: face?.kind === "picture" || choosesAmong(face ?? faceAt),
     ...arithmeticOf(flags),
   };
 }
 
-/** Whether it matters that every face is found. */
-function choosesAmongFaces({ face, faceAt }: FaceFlags): boolean {
-  const isOrdinary = face === undefined || face.kind === "speaker" || face.kind === "largest";
-  return faceAt !== undefined || !isOrdinary;
+/** Two jobs with the same key may share an engine; what else they say, each run is told. */
+export function engineKeyOf(flags: InferFlags): string {
+  const { thoroughFaces: _, landmarks, ...engine } = engineOptionsOf(flags);
+  return JSON.stringify({ ...engine, hasLandmarks: landmarks !== undefined });
 }
 
 /** What computes, and how: like the official pipeline on a CPU, if that is asked for. */
@@ -139,6 +140,8 @@ export async function* runInferJob(
     seed,
     ...footageOf(flags),
     ...(face === undefined ? {} : { face }),
+    ...{ codec: flags.codec, crf: flags.crf, framesOut: flags.framesOut },
+    landmarks: flags.landmarks,
     signal,
   } as const;
   for await (const event of engine.run(request)) {

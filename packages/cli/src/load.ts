@@ -1,7 +1,6 @@
 /** Wires the default adapters, so that embedding takes a few lines. */
 import { createSpeechEncoder } from "@ls/audio";
 import {
-  type FaceDetector,
   LatentSync,
   LatentSyncError,
   type LipSyncEvent,
@@ -10,22 +9,20 @@ import {
   type Precision,
   Resources,
   type Runtime,
+  type VideoSink,
 } from "@ls/core";
 import { type GraphProgress, type ModelReference, openModel } from "@ls/models";
 import {
   createFaceAligner,
   createFfmpegVideoSink,
   createFfmpegVideoSource,
-  createInsightFaceDetector,
-  createLandmarkFileDetector,
-  createMediaPipeDetector,
   createOcclusionDetector,
   type HardwareAcceleration,
   INSIGHTFACE_LICENCE_NOTICE,
-  OFFICIAL_FACE_LIMITS,
   type VideoCodec,
 } from "@ls/video";
 import { DEMO_MODEL_NAME, DEMO_MODEL_NOTICE, defaultModel, locateModel } from "./bundled-model.ts";
+import { FaceDetectors } from "./face-detectors.ts";
 import { framesOutSink } from "./frames-out.ts";
 import { hostMemory } from "./host-memory.ts";
 import type { RuntimeName } from "./options.ts";
@@ -59,8 +56,9 @@ export interface LoadOptions {
   /** Folder of InsightFace's `det_10g.onnx` and `2d106det.onnx`. */
   readonly faceModel?: string | undefined;
   /**
-   * Whether MediaPipe also looks for small, turned and cut-off faces in frames that show another face
-   * at a glance: for requests about one of several people. Default false.
+   * Whether MediaPipe is started in the way that requests about one of several people need: it then
+   * also looks for small, turned and cut-off faces in frames that show another face at a glance. What
+   * a request needs otherwise is started when it runs. Default false.
    */
   readonly thoroughFaces?: boolean | undefined;
   /** JSON file with the alignment points of every frame; no detector is used then. */
@@ -88,15 +86,21 @@ export interface LoadOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** A request, which may differ from its engine in how the output is written and faces are found. */
+export interface RunRequest
+  extends LipSyncRequest, Pick<LoadOptions, "codec" | "crf" | "framesOut" | "landmarks"> {}
+
 /** An engine with its parts; disposing it disposes them. */
 export interface LoadedEngine extends AsyncDisposable {
   readonly model: ModelInfo;
   /** Name of the runtime in use. */
   readonly runtime: string;
+  /** Arithmetic of the networks. */
+  readonly precision: Precision;
   /** What a person should be told, licences for example. */
   readonly notices: readonly string[];
   /** See `LatentSync.run` of `@ls/core`. Outputs say in their tags that they are synthetic. */
-  run(request: LipSyncRequest): AsyncGenerator<LipSyncEvent, void, undefined>;
+  run(request: RunRequest): AsyncGenerator<LipSyncEvent, void, undefined>;
 }
 
 /**
@@ -112,17 +116,10 @@ export async function load(options: LoadOptions = {}): Promise<LoadedEngine> {
     const { variants } = model;
     const runtimes = await selectDevices({ ...options, variants }, resources);
     const [runtime] = runtimes;
-    const detector = resources.use(await selectDetector(options, runtime));
+    const detectors = resources.use(await FaceDetectors.open(options, runtime));
     const { resolution, audioFeatureLength } = model.info;
     const aligner = resources.use(createFaceAligner({ resolution }));
     const windows = options.compat === true ? "official" : "overlapped";
-    const { codec, crf, framesOut, hwaccel = "auto", onNotice } = options;
-    const acceleration = { hardware: hwaccel, ...(onNotice === undefined ? {} : { onNotice }) };
-    const sink = createFfmpegVideoSink({
-      ...acceleration,
-      ...(codec === undefined ? {} : { codec }),
-      ...(crf === undefined ? {} : { crf }),
-    });
     const engine = resources.use(
       await LatentSync.load({
         model,
@@ -130,9 +127,12 @@ export async function load(options: LoadOptions = {}): Promise<LoadedEngine> {
         hostMemory,
         ...(options.precision === undefined ? {} : { precision: options.precision }),
         speech: createSpeechEncoder({ audioFeatureLength, windows }),
-        source: createFfmpegVideoSource(acceleration),
-        sink: framesOut === undefined ? sink : framesOutSink(sink, framesOut),
-        detector,
+        source: createFfmpegVideoSource({
+          ...accelerationOf(options),
+          rateConversion: options.compat === true ? "ffmpeg" : "nearest",
+        }),
+        sink: sinkOf(options),
+        detector: detectors.first,
         aligner,
         occlusion: resources.use(createOcclusionDetector()),
       }),
@@ -140,10 +140,24 @@ export async function load(options: LoadOptions = {}): Promise<LoadedEngine> {
     return {
       model: model.info,
       runtime: runtime.name,
+      precision: engine.precision,
       notices: [...notices, ...(usesInsightFace(options) ? [INSIGHTFACE_LICENCE_NOTICE] : [])],
-      run: (request) => {
-        const tags = provenanceTags({ model: model.info, runtime: runtime.name, request });
-        return engine.run({ ...request, metadata: { ...tags, ...request.metadata } });
+      async *run({ codec, crf, framesOut, landmarks, ...request }) {
+        await using chosen = await detectors.for({ ...request, landmarks });
+        yield* engine.run({
+          detector: chosen.detector,
+          sink: sinkOf({
+            ...options,
+            codec: codec ?? options.codec,
+            crf: crf ?? options.crf,
+            framesOut: framesOut ?? options.framesOut,
+          }),
+          ...request,
+          metadata: {
+            ...provenanceTags({ model: model.info, runtime: runtime.name, request }),
+            ...request.metadata,
+          },
+        });
       },
       [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),
     };
@@ -151,6 +165,23 @@ export async function load(options: LoadOptions = {}): Promise<LoadedEngine> {
     await resources[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+function accelerationOf({ hwaccel = "auto", onNotice }: LoadOptions): {
+  readonly hardware: HardwareAcceleration;
+  readonly onNotice?: (message: string) => void;
+} {
+  return { hardware: hwaccel, ...(onNotice === undefined ? {} : { onNotice }) };
+}
+
+function sinkOf(options: LoadOptions): VideoSink {
+  const { codec, crf, framesOut } = options;
+  const sink = createFfmpegVideoSink({
+    ...accelerationOf(options),
+    ...(codec === undefined ? {} : { codec }),
+    ...(crf === undefined ? {} : { crf }),
+  });
+  return framesOut === undefined ? sink : framesOutSink(sink, framesOut);
 }
 
 interface ChosenModel {
@@ -182,22 +213,4 @@ export async function chooseModel(
 
 function usesInsightFace({ faceDetector, landmarks }: LoadOptions): boolean {
   return landmarks === undefined && faceDetector === "insightface";
-}
-
-async function selectDetector(options: LoadOptions, runtime: Runtime): Promise<FaceDetector> {
-  const { landmarks, faceModel } = options;
-  const signal = options.signal === undefined ? {} : { signal: options.signal };
-  if (landmarks !== undefined) return createLandmarkFileDetector(landmarks);
-  if (!usesInsightFace(options)) {
-    const limits = { ...OFFICIAL_FACE_LIMITS, maxFaces: 5 };
-    const official = { limits, measureAppearance: false };
-    const own = { thorough: options.thoroughFaces ?? false };
-    return createMediaPipeDetector({ ...signal, ...(options.compat === true ? official : own) });
-  }
-  if (faceModel === undefined) {
-    throw new LatentSyncError("invalid_argument", "InsightFace needs its networks' folder.", {
-      hint: "Give the folder of det_10g.onnx and 2d106det.onnx with --face-model.",
-    });
-  }
-  return createInsightFaceDetector({ runtime, modelFolder: faceModel, ...signal });
 }

@@ -4,7 +4,7 @@ import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { LatentSyncError, type LipSyncResult } from "@ls/core";
 import { computeSha256, toFileError, writeAtomically } from "@ls/files";
-import type { JobManifest } from "@ls/server";
+import type { EngineDescription, JobManifest } from "@ls/server";
 import type { Command } from "commander";
 import type { InferFlags } from "./infer-job.ts";
 import { chooseModel, type LoadedEngine } from "./load.ts";
@@ -26,10 +26,7 @@ export interface RunDescription extends Pick<JobManifest, "software"> {
     /** SHA-256 over its files, as outputs name it. */
     readonly sha256: string;
   };
-  readonly runtime: JobManifest["runtime"] & {
-    readonly precision: string;
-    readonly threads: number;
-  };
+  readonly runtime: EngineDescription["runtime"] & { readonly threads: number };
   /** Of `infer`, by their long names; with what was chosen where the command line left it open. */
   readonly options: OptionRecord;
   readonly inputs: Readonly<Record<string, InputFile>>;
@@ -78,7 +75,7 @@ export async function describeRun(options: DescribeRunOptions): Promise<RunDescr
   const chosen = {
     ...Object.fromEntries(paths),
     ...(typeof reference === "string" ? { model: await absoluteModel(flags, engine) } : {}),
-    ...{ runtime: engine.runtime, threads, seed },
+    ...{ runtime: engine.runtime, precision: engine.precision, threads, seed },
   };
   return {
     format: FORMAT,
@@ -93,7 +90,7 @@ export async function describeRun(options: DescribeRunOptions): Promise<RunDescr
     runtime: {
       name: engine.runtime,
       hardware: await describeHardware(engine.runtime),
-      precision: flags.precision,
+      precision: engine.precision,
       threads,
     },
     options: { ...given, ...chosen },

@@ -1,7 +1,7 @@
 /**
  * What an output says about itself: that it is synthetic, and what made it. Every container has a
  * sentence for people and JSON for programs; MP4 and QuickTime also have an XMP packet with IPTC's
- * digital source type.
+ * digital source type and the JSON, for which FFmpeg has no other place in QuickTime.
  */
 import { extname } from "node:path";
 import { DEFAULT_SEED, type LipSyncRequest, type ModelInfo, resolveSampling } from "@ls/core";
@@ -70,6 +70,7 @@ function xmpPacket(provenance: Provenance): string {
     `<Iptc4xmpExt:DigitalSourceType>${escapeXml(digitalSourceType)}</Iptc4xmpExt:DigitalSourceType>`,
     `<Iptc4xmpExt:AISystemUsed>${escapeXml(model)}</Iptc4xmpExt:AISystemUsed>`,
     `<Iptc4xmpExt:AISystemVersionUsed>${escapeXml(provenance.modelSha256)}</Iptc4xmpExt:AISystemVersionUsed>`,
+    `<latentsync:Run>${escapeXml(JSON.stringify(provenance))}</latentsync:Run>`,
     `<xmp:CreatorTool>${escapeXml(`${software} ${version}`)}</xmp:CreatorTool>`,
     `<dc:description><rdf:Alt><rdf:li xml:lang="x-default">${escapeXml(sentence(provenance))}</rdf:li></rdf:Alt></dc:description>`,
   ];
@@ -77,7 +78,7 @@ function xmpPacket(provenance: Provenance): string {
     '<?xpacket begin="\u{feff}" id="W5M0MpCehiHzreSzNTczkc9d"?>',
     '<x:xmpmeta xmlns:x="adobe:ns:meta/">',
     '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">',
-    '<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:dc="http://purl.org/dc/elements/1.1/">',
+    '<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:latentsync="urn:latentsync-ts:provenance">',
     ...properties,
     "</rdf:Description>",
     "</rdf:RDF>",

@@ -1,5 +1,5 @@
 /** The options that say which part of a video is used. */
-import { LatentSyncError } from "@ls/core";
+import { resolveFootage } from "@ls/core";
 import { type Command, InvalidArgumentError } from "commander";
 
 /** What commander makes of {@link addTimeOptions}: seconds. */
@@ -16,23 +16,18 @@ export function addTimeOptions(command: Command): Command {
 
 /**
  * The part of a request that the options say.
- * @throws LatentSyncError `invalid_argument` if the end is not behind the start.
+ * @throws LatentSyncError as {@link resolveFootage}, if there is nothing between them.
  */
 export function timesOf({ start, end }: TimeFlags): {
   readonly startSeconds?: number;
   readonly endSeconds?: number;
 } {
-  if (end !== undefined && end <= (start ?? 0)) {
-    throw new LatentSyncError(
-      "invalid_argument",
-      `The end of the part must be behind its start at ${start ?? 0} s, but is at ${end} s.`,
-      { hint: "Give an --end that is later than --start." },
-    );
-  }
-  return {
+  const times = {
     ...(start === undefined ? {} : { startSeconds: start }),
     ...(end === undefined ? {} : { endSeconds: end }),
   };
+  resolveFootage(times);
+  return times;
 }
 
 /** `90`, `90.5`, `1:30.5` and `01:02:03.250` in seconds. */

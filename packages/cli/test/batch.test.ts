@@ -1,10 +1,14 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { probeVideo } from "@ls/video";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { KeptEngine } from "../src/batch-engines.ts";
 import type { BatchResult } from "../src/batch-jobs.ts";
 import { type BatchEvent, runBatch } from "../src/batch-run.ts";
-import { QUICK, type ShortClip, writeShortClip } from "./media/short-clip.ts";
+import { parseInferOptions } from "../src/infer-arguments.ts";
+import type { InferFlags } from "../src/infer-job.ts";
+import { QUICK, QUICK_ARGUMENTS, type ShortClip, writeShortClip } from "./media/short-clip.ts";
 import { run } from "./run.ts";
 
 let folder: string;
@@ -109,6 +113,55 @@ describe("batch", () => {
     expect(events.filter(({ type }) => type === "job")).toHaveLength(2);
     expect(await readResults(file("stopped.results.jsonl"))).toMatchObject([{ line: 1 }]);
     expect((await readdir(folder)).filter((name) => /^\.|^[bc]\.mp4/.test(name))).toEqual([]);
+  });
+
+  it("keeps the engine for lines that differ in what is not the engine's", async () => {
+    const [landmarks, others] = [file("points.json"), file("other-points.json")];
+    const order = ["left_brow", "right_brow", "nose"];
+    for (const path of [landmarks, others]) {
+      await writeFile(path, JSON.stringify({ order, points: [null] }));
+    }
+    const flagsOf = (more: object): InferFlags =>
+      parseInferOptions({ ...clip, ...QUICK, out: file("kept.mkv"), ...more });
+    let loads = 0;
+    await using engines = new KeptEngine({}, () => void (loads += 1));
+    const lines = [
+      ...[{}, { codec: "ffv1" }, { crf: 30 }, { "frames-out": file("pictures") }],
+      ...[{ face: "all" }, { "face-at": "0.5,0.5" }, { seed: 3, quality: "fast" }],
+      { loop: "cut", silence: "keep", fps: "source", start: 0.1 },
+    ];
+    const first = await engines.for(flagsOf({}));
+    for (const line of lines) expect(await engines.for(flagsOf(line))).toBe(first);
+    expect(loads).toBe(1);
+    await expect(engines.for(flagsOf({ start: 2, end: 1 }))).rejects.toThrow(/from 2 s to 1 s/);
+    expect(loads).toBe(1);
+    const pointed = await engines.for(flagsOf({ landmarks }));
+    expect(await engines.for(flagsOf({ landmarks: others }))).toBe(pointed);
+    expect(loads).toBe(2);
+  });
+
+  it("writes each line as it says, with one engine", async () => {
+    const job = { ...clip, ...QUICK, end: 0.4, loop: "cut" };
+    const jobs = await writeJobs(
+      "codecs.jsonl",
+      { ...job, out: file("a.mkv"), codec: "ffv1" },
+      { ...job, out: file("b.mp4"), crf: 40 },
+      { ...job, out: file("c.mp4") },
+    );
+    const summary = await runBatch({
+      jobs,
+      results: file("codecs.results.jsonl"),
+      hooks: { signal: new AbortController().signal },
+      report: () => undefined,
+    });
+    expect(summary).toEqual({ done: 3, failed: 0, skipped: 0 });
+    const inputs = ["--video", clip.video, "--audio", clip.audio, "--end", "0.4", "--loop", "cut"];
+    const alone = await run("infer", ...inputs, ...QUICK_ARGUMENTS, "--out", file("alone.mp4"));
+    expect(alone.code, alone.stderr).toBe(0);
+    const made = await Promise.all(["a.mkv", "b.mp4", "c.mp4"].map((name) => readFile(file(name))));
+    expect((await probeVideo(file("a.mkv"))).video.codec).toBe("ffv1");
+    expect(made[1]?.length).toBeLessThan(made[2]?.length ?? 0);
+    expect(made[2]?.equals(await readFile(file("alone.mp4")))).toBe(true);
   });
 
   it("does a job again whose output is gone or another one", async () => {

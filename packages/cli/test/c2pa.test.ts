@@ -74,12 +74,14 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 describe.skipIf(missing !== undefined)(`signing after C2PA (${missing ?? "c2pa-node"})`, () => {
   it.each([
-    ["p256", ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]],
-    ["ed25519", ["-algorithm", "ED25519"]],
-    ["rsa", ["-algorithm", "RSA-PSS", "-pkeyopt", "rsa_keygen_bits:2048"]],
-  ])("with a key of the kind %s, as the library itself verifies", async (name, keyOptions) => {
+    ["p256", ".mp4", ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]],
+    ["p384", ".mov", ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"]],
+    ["ed25519", ".m4v", ["-algorithm", "ED25519"]],
+    ["rsa", ".mp4", ["-algorithm", "RSA-PSS", "-pkeyopt", "rsa_keygen_bits:2048"]],
+  ])("with a key of the kind %s: %s, as the library itself verifies", async (...kind) => {
+    const [name, extension, keyOptions] = kind;
     await makeChain(name, keyOptions);
-    const path = await writeClip(file(`${name}.mp4`));
+    const path = await writeClip(file(`${name}${extension}`));
     const flags = { c2paCert: file(`${name}.pem`), c2paKey: file(`${name}.key`) };
     const signer = await openSigner(flags, path);
     const before = await readdir(folder);
@@ -89,7 +91,8 @@ describe.skipIf(missing !== undefined)(`signing after C2PA (${missing ?? "c2pa-n
     const library: string = "@contentauth/c2pa-node";
     const { Reader } = (await import(library)) as Reading;
     const read = async (): Promise<{ codes: string[]; text: string }> => {
-      const reader = await Reader.fromAsset({ path, mimeType: "video/mp4" });
+      const mimeType = extension === ".mov" ? "video/quicktime" : "video/mp4";
+      const reader = await Reader.fromAsset({ path, mimeType });
       const {
         manifests,
         active_manifest,

@@ -82,9 +82,9 @@ export async function answerOf(
 
 /** In float32, every number within 1e-4. */
 export function assertGolden(outputs: Record<string, Tensor>, { expected }: GoldenCase): void {
-  for (const [name, golden] of Object.entries(expected())) {
+  for (const [name, wanted] of Object.entries(expected())) {
     const actual = outputs[name];
     assert(actual !== undefined, name);
-    assertClose(actual, golden, TOLERANCE, name);
+    assertClose(actual, wanted, TOLERANCE, name);
   }
 }

@@ -80,6 +80,27 @@ describe("a finished video", () => {
     expect(packet.toString("hex", 0, 16)).toBe("be7acfcb97a942e89c71999491e3afac");
     expect(packet.toString("utf8", 16)).toContain(DIGITAL_SOURCE_TYPE);
   });
+
+  it("says so in QuickTime, too", async () => {
+    const output = join(folder, "out.mov");
+    const inputs = ["--video", clip.video, "--audio", clip.audio, "--out", output];
+    const short = ["--end", "0.1", "--loop", "cut"];
+    const { code, stderr } = await run("infer", ...inputs, ...QUICK_ARGUMENTS, ...short);
+    expect(code, stderr).toBe(0);
+    const contentOf = (boxes: readonly Box[], type: string): Buffer =>
+      boxes.find((box) => box.type === type)?.content ?? Buffer.alloc(0);
+    const movie = topLevel(contentOf(topLevel(await readFile(output)), "moov"));
+    const tags = topLevel(contentOf(movie, "udta"));
+    expect(contentOf(tags, "\u{a9}cmt").toString()).toContain("Synthetic media:");
+    const packet = contentOf(tags, "XMP_").toString("utf8");
+    expect(packet).toContain(DIGITAL_SOURCE_TYPE);
+    const [, json = ""] = /<latentsync:Run>(.*)<\/latentsync:Run>/.exec(packet) ?? [];
+    expect(JSON.parse(json.replaceAll("&quot;", '"'))).toMatchObject({
+      model: "latentsync-demo",
+      seed: 1247,
+      settings: { inferenceSteps: 1 },
+    });
+  });
 });
 
 interface Box {

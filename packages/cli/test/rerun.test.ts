@@ -104,8 +104,14 @@ describe("a manifest", () => {
         name: "latentsync-demo",
         sha256: expect.stringMatching(/^[0-9a-f]{64}$/) as unknown,
       },
-      runtime: { name: "cpu", threads: 1 },
-      options: { model: "latentsync-demo", runtime: "cpu", crf: "30", "inference-steps": "1" },
+      runtime: { name: "cpu", threads: 1, precision: "float32" },
+      options: {
+        model: "latentsync-demo",
+        runtime: "cpu",
+        precision: "float32",
+        crf: "30",
+        "inference-steps": "1",
+      },
       inputs: {
         video: { path: clip.video, sha256: expect.stringMatching(/^[0-9a-f]{64}$/) as unknown },
         audio: { path: clip.audio },

@@ -5,9 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
+import { createFfmpegVideoSink, createPictureVideo, writeVideo } from "@ls/video";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createDemoClip, writeDemoClip } from "../src/demo/demo-clip.ts";
 import { load } from "../src/load.ts";
+import { COUPLE_SIZE, drawCouple } from "./couple.ts";
+import { QUICK_ARGUMENTS } from "./media/short-clip.ts";
 import { PROGRAM, run } from "./run.ts";
 
 let folder: string;
@@ -71,6 +74,29 @@ describe("serve", () => {
     const request = { video: join(folder, "face.mp4"), audio: join(folder, "speech.wav") };
     for await (const _ of engine.run({ ...request, output: direct, ...settings }));
     expect((await readFile(join(folder, "served.mp4"))).equals(await readFile(direct))).toBe(true);
+  });
+
+  it("does with footage what infer does with it, byte for byte", async () => {
+    const couple = join(folder, "couple.mp4");
+    const length = { framesPerSecond: 24, frameCount: 20 };
+    const source = createPictureVideo({ ...COUPLE_SIZE, ...length, picture: drawCouple });
+    const [speech, sink] = [join(folder, "speech.wav"), createFfmpegVideoSink()];
+    await writeVideo({ sink, path: couple, source, audioPath: speech });
+    const footage = [
+      ...["--face", "right", "--fps", "source", "--loop", "freeze", "--silence", "keep"],
+      ...["--start", "0.25", "--end", "0.5", "--inference-steps", "1", "--guidance-scale", "1"],
+    ];
+    const url = (name: string): string => pathToFileURL(join(folder, name)).href;
+    const places = ["--video-in", url("couple.mp4"), "--audio-in", url("speech.wav")];
+    const submitted = await run(
+      ...["submit", "--server", origin, ...places, "--out", url("right.mp4"), ...footage],
+    );
+    expect(submitted.code, submitted.stderr).toBe(0);
+    const direct = join(folder, "right-direct.mp4");
+    const files = ["--video", couple, "--audio", speech, "--out", direct];
+    const infer = await run("infer", ...files, ...QUICK_ARGUMENTS, ...footage);
+    expect(infer.code, infer.stderr).toBe(0);
+    expect((await readFile(join(folder, "right.mp4"))).equals(await readFile(direct))).toBe(true);
   });
 
   it("does the jobs of submit, which tells how they end", async () => {

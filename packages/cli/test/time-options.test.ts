@@ -48,7 +48,7 @@ describe("--start and --end", () => {
       endSeconds: 3,
     });
     expect(timesOf(parse())).toEqual({});
-    expect(() => timesOf(parse("--start", "3", "--end", "3"))).toThrow(/behind its start at 3 s/);
-    expect(() => timesOf(parse("--end", "0"))).toThrow(/but is at 0 s/);
+    expect(() => timesOf(parse("--start", "3", "--end", "3"))).toThrow(/from 3 s to 3 s/);
+    expect(() => timesOf(parse("--end", "0"))).toThrow(/from 0 s to 0 s/);
   });
 });

@@ -4,6 +4,11 @@ import type { FaceSelection } from "./faces/face-timeline.ts";
 import type { LoopMode } from "./pipeline/playback.ts";
 import type { SilenceMode } from "./pipeline/speech-track.ts";
 
+/** The faces that can be chosen by a word. */
+export const FACE_CHOICES = ["speaker", "largest", "left", "right", "center", "all"] as const;
+export const LOOP_MODES = ["pingpong", "loop", "freeze", "cut", "silence"] as const;
+export const SILENCE_MODES = ["rest", "keep", "source"] as const;
+
 export interface FootageOptions {
   /** Whose mouth is made to speak, if there are several faces. Default: who speaks in the source. */
   readonly face?: FaceSelection;

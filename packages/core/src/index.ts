@@ -8,7 +8,7 @@ export {
   trackFaces,
 } from "./faces/face-timeline.ts";
 export { speakingSeconds } from "./faces/speaker.ts";
-export type { FootageOptions } from "./footage.ts";
+export * from "./footage.ts";
 export * from "./image.ts";
 export * from "./model.ts";
 export * from "./occlusion.ts";

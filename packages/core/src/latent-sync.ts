@@ -121,6 +121,11 @@ export class LatentSync implements AsyncDisposable {
     return this.#options.model.info;
   }
 
+  /** Arithmetic of the networks: what was asked for, or what the runtime prefers. */
+  get precision(): Precision {
+    return this.#group.precision;
+  }
+
   /**
    * Lip-syncs one video and reports on the way; the last event is `done`. Breaking out of the loop
    * aborts the run. Runs of one engine wait for one another; use several engines to run side by side.

@@ -26,14 +26,23 @@ import { parseEvents, textParts } from "./event-stream.js";
  * @property {number} [remainingSeconds]
  * @property {"info" | "warn" | "error"} [level]
  * @property {string} [message]
- * @typedef {object} NewJob
+ * @typedef {object} Footage
+ * @property {string} [face]
+ * @property {string} [fps]
+ * @property {string} [loop]
+ * @property {string} [silence]
+ * @property {number} [start]
+ * @property {number} [end]
+ * @typedef {object} JobFields
  * @property {string} video_in
  * @property {string} audio_in
  * @property {string} out
  * @property {number} guidance_scale
  * @property {number} inference_steps
+ * @property {string} [quality]
  * @property {number} [seed]
  * @property {Point} [face_at]
+ * @typedef {JobFields & Footage} NewJob
  */
 
 const KEY_NAME = "latentsync-api-key";

@@ -3,6 +3,7 @@ import { createJob, ServiceError, upload } from "./api.js";
 import { byId, showError } from "./dom.js";
 import { FacePicker } from "./face-picker.js";
 import { size } from "./format.js";
+import { Options } from "./options.js";
 
 /** A place that takes one file. */
 class FileSlot {
@@ -101,13 +102,26 @@ export class Compose {
   #submit = byId("submit", HTMLButtonElement);
   #stop = byId("stop-upload", HTMLButtonElement);
   #error = byId("compose-error", HTMLElement);
+  #quality = byId("quality", HTMLSelectElement);
   #guidance = byId("guidance", HTMLInputElement);
   #steps = byId("steps", HTMLInputElement);
   #seed = byId("seed", HTMLInputElement);
   #player = byId("audio-player", HTMLAudioElement);
-  #picker = new FacePicker();
+  #picker = new FacePicker(() => {
+    this.#options.forgetFace();
+  });
+  #options = new Options({
+    onFace: () => {
+      this.#picker.forget();
+    },
+    onStart: () => void this.#showVideo(),
+  });
   #frame = new AbortController();
-  #video = new FileSlot("video", (url) => void this.#showVideo(url));
+  #videoUrl = "";
+  #video = new FileSlot("video", (url) => {
+    this.#videoUrl = url;
+    void this.#showVideo();
+  });
   #audio = new FileSlot("audio", (url) => {
     this.#player.src = url;
     this.#update();
@@ -135,6 +149,9 @@ export class Compose {
     this.#form.addEventListener("input", () => {
       this.#update();
     });
+    this.#quality.addEventListener("change", () => {
+      this.#takePreset();
+    });
     this.#stop.addEventListener("click", () => {
       this.#running?.abort();
     });
@@ -147,20 +164,30 @@ export class Compose {
     this.#update();
   }
 
-  /** @param {string} url */
-  async #showVideo(url) {
+  async #showVideo() {
     this.#frame.abort();
     this.#frame = new AbortController();
     this.#update();
-    if (url !== "") await this.#picker.show(url, this.#frame.signal);
+    const { startSeconds } = this.#options;
+    const { signal } = this.#frame;
+    if (this.#videoUrl !== "") await this.#picker.show(this.#videoUrl, { startSeconds, signal });
+  }
+
+  /** A preset's steps and guidance, which may then be moved. */
+  #takePreset() {
+    const { steps = "", guidance = "" } = this.#quality.selectedOptions[0]?.dataset ?? {};
+    this.#steps.value = steps;
+    this.#guidance.value = guidance;
+    this.#update();
   }
 
   #update() {
     byId("guidance-value", HTMLOutputElement).value = Number(this.#guidance.value).toFixed(1);
     byId("steps-value", HTMLOutputElement).value = this.#steps.value;
     const seed = this.#seed.value === "" ? "" : `, seed ${this.#seed.value}`;
-    byId("settings-text", HTMLElement).textContent =
-      `${this.#steps.value} steps, guidance ${Number(this.#guidance.value).toFixed(1)}${seed}`;
+    byId("quality-text", HTMLElement).textContent =
+      `${this.#quality.value}, ${this.#steps.value} steps, guidance ${Number(this.#guidance.value).toFixed(1)}${seed}`;
+    this.#options.update();
     if (this.#running) return;
     showError(this.#error, undefined);
   }
@@ -180,7 +207,7 @@ export class Compose {
       const hint = "Leave it empty for the usual one.";
       return { message: "The seed must be a whole number from 0 to 4294967295.", hint };
     }
-    return undefined;
+    return this.#options.check();
   }
 
   async #create() {
@@ -218,7 +245,9 @@ export class Compose {
         out: "upload:",
         guidance_scale: Number(this.#guidance.value),
         inference_steps: Number(this.#steps.value),
+        ...(this.#quality.value !== "exact" && { quality: this.#quality.value }),
         ...(this.#seed.value !== "" && { seed: Number(this.#seed.value) }),
+        ...this.#options.fields,
         ...(this.#picker.point && { face_at: this.#picker.point }),
       },
       crypto.randomUUID(),

@@ -26,8 +26,11 @@ export class FacePicker {
   #frame;
   /** @type {Point | undefined} */
   #point;
+  #onPoint;
 
-  constructor() {
+  /** @param {() => void} onPoint told that the user has pointed at a face */
+  constructor(onPoint) {
+    this.#onPoint = onPoint;
     this.#canvas.addEventListener("click", (event) => {
       const { height, left, top, width } = this.#canvas.getBoundingClientRect();
       this.#choose({ x: (event.clientX - left) / width, y: (event.clientY - top) / height });
@@ -51,17 +54,22 @@ export class FacePicker {
     return this.#point;
   }
 
+  /** Somebody else is chosen. */
+  forget() {
+    if (this.#point) this.#choose(undefined);
+  }
+
   /**
-   * Shows the first frame of a video.
+   * Shows a frame of a video.
    * @param {string} url
-   * @param {AbortSignal} signal
+   * @param {{ readonly startSeconds: number, readonly signal: AbortSignal }} options
    */
-  async show(url, signal) {
+  async show(url, { startSeconds, signal }) {
     this.#frame = undefined;
     this.#point = undefined;
     this.#canvas.hidden = true;
     this.#row.hidden = true;
-    const frame = await firstFrame(url, signal);
+    const frame = await frameAt(url, { startSeconds, signal });
     if (signal.aborted) return;
     this.#noFrame.hidden = frame !== undefined;
     if (frame === undefined) return;
@@ -85,6 +93,7 @@ export class FacePicker {
       ? `The face at ${percent(this.#point.x)} from the left, ${percent(this.#point.y)} from the top, will speak.`
       : "More than one face? Tap the one that should speak.";
     this.#draw();
+    if (point) this.#onPoint();
   }
 
   #draw() {
@@ -114,12 +123,12 @@ export class FacePicker {
 }
 
 /**
- * A video that stands at its first frame; `undefined` if this browser cannot decode it.
+ * A video that stands at a time, or at its end; `undefined` if this browser cannot decode it.
  * @param {string} url
- * @param {AbortSignal} signal
+ * @param {{ readonly startSeconds: number, readonly signal: AbortSignal }} options
  * @returns {Promise<HTMLVideoElement | undefined>}
  */
-function firstFrame(url, signal) {
+function frameAt(url, { startSeconds, signal }) {
   return new Promise((resolve) => {
     const video = document.createElement("video");
     video.muted = true;
@@ -135,8 +144,13 @@ function firstFrame(url, signal) {
     const timer = setTimeout(fail, FRAME_TIMEOUT_MS);
     signal.addEventListener("abort", fail);
     video.addEventListener("error", fail);
-    video.addEventListener("loadeddata", () => {
+    const show = () => {
       settle(video.videoWidth > 0 ? video : undefined);
+    };
+    video.addEventListener("seeked", show);
+    video.addEventListener("loadeddata", () => {
+      if (startSeconds > 0) video.currentTime = startSeconds;
+      else show();
     });
     video.src = url;
   });

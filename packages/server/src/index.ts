@@ -65,7 +65,13 @@ export {
   type DispatcherOptions,
   type DispatcherState,
 } from "./work/dispatcher.ts";
-export type { Engine, EngineDescription, EngineFactory, EngineRequest } from "./work/engine.ts";
+export type {
+  Engine,
+  EngineDescription,
+  EngineFactory,
+  EngineRequest,
+  JobFootage,
+} from "./work/engine.ts";
 export { createJobFiles, type JobFiles, type JobFilesOptions } from "./work/job-files.ts";
 export type * from "./work/observer.ts";
 export type { WorkerOptions } from "./work/worker-process.ts";

@@ -1,7 +1,7 @@
 import { DEFAULT_SEED } from "@ls/core";
 import type { Command } from "commander";
 import { addSigningOptions } from "../c2pa-signature.ts";
-import { checkFiles } from "../check-files.ts";
+import { checkJob } from "../check-job.ts";
 import type { CommandContext } from "../command-context.ts";
 import { addFaceOptions } from "../face-options.ts";
 import { addFootageOptions } from "../footage-options.ts";
@@ -99,7 +99,7 @@ async function infer(
   given: OptionRecord,
   { terminal, signal }: CommandContext,
 ): Promise<void> {
-  await checkFiles(options);
+  await checkJob(options);
   using progress = createProgress({ terminal, json: options.json ?? false, signal });
   await using engine = await load({
     ...engineOptionsOf(options),

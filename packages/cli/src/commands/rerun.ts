@@ -2,7 +2,7 @@ import { stat } from "node:fs/promises";
 import { extname, resolve } from "node:path";
 import { LatentSyncError } from "@ls/core";
 import type { Command } from "commander";
-import { checkFiles } from "../check-files.ts";
+import { checkJob } from "../check-job.ts";
 import type { CommandContext } from "../command-context.ts";
 import { parseInferOptions } from "../infer-arguments.ts";
 import { engineOptionsOf, type InferFlags, runInferJob } from "../infer-job.ts";
@@ -41,7 +41,7 @@ async function rerun(
   const { job, given } = jobOf(manifest, flags);
   await refuseOverwriting(job.out, manifest, flags);
   refuseOthers(await compareInputs(manifest, given, signal));
-  await checkFiles(job);
+  await checkJob(job);
   using progress = createProgress({ terminal, json: flags.json ?? false, signal });
   await using engine = await load({
     ...engineOptionsOf(job),

@@ -1,5 +1,4 @@
 /** The engine that the service's worker processes import: what `infer` runs, with segments kept. */
-import { availableParallelism } from "node:os";
 import { type LipSyncEvent, resolveSampling, type SamplingSettings } from "@ls/core";
 import { computeSha256 } from "@ls/files";
 import { createSegmentFolder, type SegmentFingerprint } from "@ls/models";
@@ -9,6 +8,7 @@ import { modelHashes } from "../model-hashes.ts";
 import { packageVersion } from "../version.ts";
 import { checkEngineOptions, type EngineOptions } from "./engine-options.ts";
 import { describeHardware } from "./hardware.ts";
+import { jobFingerprint } from "./job-fingerprint.ts";
 
 /**
  * Loads the model once; runs follow one another. With the same settings the output is that of
@@ -24,7 +24,11 @@ export const createEngine: EngineFactory = async (options, { signal }) => {
     const description: EngineDescription = {
       software: { name: "latentsync-ts", version: packageVersion() },
       model: { name: loaded.model.name, files: await modelHashes(reference, signal) },
-      runtime: { name: loaded.runtime, hardware: await describeHardware(loaded.runtime) },
+      runtime: {
+        name: loaded.runtime,
+        hardware: await describeHardware(loaded.runtime),
+        precision: loaded.precision,
+      },
       notices: [...notices, ...loaded.notices],
     };
     return new LocalEngine(loaded, settings, description);
@@ -46,7 +50,7 @@ class LocalEngine implements Engine {
   }
 
   async *run(request: EngineRequest): AsyncGenerator<LipSyncEvent, void, undefined> {
-    const { seed, faceAt, signal } = request;
+    const { footage, seed, signal } = request;
     const segments = createSegmentFolder({
       folder: request.segmentsFolder,
       fingerprint: await this.#fingerprint(request),
@@ -57,7 +61,7 @@ class LocalEngine implements Engine {
       output: request.outputPath,
       ...this.#sampling(request),
       seed,
-      ...(faceAt === undefined ? {} : { face: { kind: "at", ...faceAt, timeSeconds: 0 } as const }),
+      ...footage,
       segments,
       signal,
     });
@@ -67,32 +71,19 @@ class LocalEngine implements Engine {
     await this.#loaded[Symbol.asyncDispose]();
   }
 
-  /** Everything that latents depend on, to the bit: other hardware and threads add in another order. */
   async #fingerprint(request: EngineRequest): Promise<SegmentFingerprint> {
-    const { videoPath, audioPath, seed, faceAt, signal } = request;
-    const { software, runtime } = this.description;
-    const { guidanceInterval, ...sampling } = this.#sampling(request);
-    const { faceDetector, faceModel, precision, threads } = this.#options;
+    const { videoPath, audioPath, signal } = request;
     const [video, audio] = await Promise.all([
       computeSha256(videoPath, signal),
       computeSha256(audioPath, signal),
     ]);
-    return {
-      video,
-      audio,
-      model: this.#loaded.model.hash,
-      version: software.version,
-      runtime: runtime.name,
-      hardware: runtime.hardware,
-      threads: threads ?? availableParallelism(),
-      precision: precision ?? "preferred",
-      faceDetector: faceDetector ?? "mediapipe",
-      faceModel: faceModel ?? "",
-      faceAt: faceAt === undefined ? "" : `${faceAt.x},${faceAt.y}`,
-      ...sampling,
-      guidanceInterval: guidanceInterval.join(),
-      seed,
-    };
+    return jobFingerprint({
+      request,
+      sampling: this.#sampling(request),
+      options: this.#options,
+      description: this.description,
+      hashes: { model: this.#loaded.model.hash, video, audio },
+    });
   }
 
   /** The job's preset and settings, and what the operator sets for every job. */

@@ -17,8 +17,8 @@ export type LoadRequest = Pick<PlanOptions, "use" | "video" | "chunksPerBatch" |
 /** The devices of an engine, all of one kind, and a model on them. */
 export class DeviceGroup implements AsyncDisposable {
   readonly devices: readonly [TracedDevice, ...TracedDevice[]];
+  readonly precision: Precision;
   readonly #model: LatentSyncModel;
-  readonly #precision: Precision;
   readonly #hostMemory: () => Promise<MemoryInfo | undefined>;
   /** What a former run took is still taken, and serves the next one. */
   #taken = { hostBytes: 0, deviceBytes: 0 };
@@ -47,7 +47,7 @@ export class DeviceGroup implements AsyncDisposable {
       ...others.map((runtime, index) => device(runtime, `${runtime.name} ${index + 1}`)),
     ];
     this.#model = model;
-    this.#precision = precision;
+    this.precision = precision;
     this.#hostMemory = hostMemory;
   }
 
@@ -62,7 +62,7 @@ export class DeviceGroup implements AsyncDisposable {
       info: this.#model.info,
       device: this.devices[0].runtime.capabilities.device,
       devices: this.devices.length,
-      precision: this.#precision,
+      precision: this.precision,
       hostAvailableBytes: host === undefined ? undefined : host.freeBytes + hostBytes,
       deviceAvailableBytes: free.length === 0 ? undefined : Math.min(...free) + deviceBytes,
     });

@@ -1,19 +1,13 @@
 /** Jobs as clients see them. */
-import { QUALITIES, type Quality, type SchedulerName, SCHEDULERS } from "@ls/core";
 import { z } from "zod";
-import type { JobRequest } from "../jobs/job-request.ts";
+import { parametersOf } from "../jobs/job-footage.ts";
+import { type JobParameters, jobParametersSchema, type JobRequest } from "../jobs/job-request.ts";
 import type { JobRecord, JobStatus } from "../jobs/job.ts";
 import { UPLOAD } from "../storage/upload-location.ts";
 
 interface JobInputs {
   readonly urls: { readonly video_in: string; readonly audio_in: string; readonly out: string };
-  readonly parameters: {
-    readonly guidance_scale: number;
-    readonly inference_steps: number;
-    readonly quality?: Quality | undefined;
-    readonly scheduler?: SchedulerName | undefined;
-    readonly seed?: number | undefined;
-  };
+  readonly parameters: JobParameters;
 }
 
 export interface AcceptedJob extends JobInputs {
@@ -67,13 +61,6 @@ const time = z.iso.datetime();
 const status = z.enum(["queued", "processing", "completed", "failed"]);
 const links = z.record(z.string(), z.string());
 const urls = z.object({ video_in: z.string(), audio_in: z.string(), out: z.string() });
-const parameters = z.object({
-  guidance_scale: z.number(),
-  inference_steps: z.int(),
-  quality: z.enum(QUALITIES).optional(),
-  scheduler: z.enum(SCHEDULERS).optional(),
-  seed: z.int().optional(),
-});
 
 /** Answer to an accepted job. */
 export const acceptedJobSchema: z.ZodType<AcceptedJob> = z
@@ -82,7 +69,7 @@ export const acceptedJobSchema: z.ZodType<AcceptedJob> = z
     status: z.literal("processing"),
     created_at: time,
     urls,
-    parameters,
+    parameters: jobParametersSchema,
     _links: z.strictObject({ self: z.string(), log: z.string() }),
   })
   .meta({ id: "AcceptedJob" });
@@ -123,7 +110,7 @@ export const jobViewSchema: z.ZodType<JobView> = z
       .boolean()
       .describe("It failed on its last attempt, perhaps for a passing reason."),
     urls,
-    parameters,
+    parameters: jobParametersSchema,
     manifest: z
       .record(z.string(), z.unknown())
       .optional()
@@ -207,16 +194,6 @@ export function summarizeJob(job: JobRecord): Omit<JobView, "_links" | "urls" | 
 }
 
 function inputsOf(request: JobRequest): JobInputs {
-  const { video_in, audio_in, out, guidance_scale, inference_steps, quality, scheduler, seed } =
-    request;
-  return {
-    urls: { video_in, audio_in, out },
-    parameters: {
-      guidance_scale,
-      inference_steps,
-      ...(quality !== undefined && { quality }),
-      ...(scheduler !== undefined && { scheduler }),
-      ...(seed !== undefined && { seed }),
-    },
-  };
+  const { video_in, audio_in, out } = request;
+  return { urls: { video_in, audio_in, out }, parameters: parametersOf(request) };
 }

@@ -14,13 +14,15 @@ export interface JobOption {
 }
 
 /** What is needed of the JSON Schema that zod writes. */
+interface FieldSchema {
+  readonly type?: string;
+  readonly anyOf?: readonly FieldSchema[];
+  readonly description?: string;
+  readonly default?: unknown;
+}
+
 interface ObjectSchema {
-  readonly properties: Readonly<
-    Record<
-      string,
-      { readonly type?: string; readonly description?: string; readonly default?: unknown }
-    >
-  >;
+  readonly properties: Readonly<Record<string, FieldSchema>>;
   readonly required?: readonly string[];
 }
 
@@ -43,7 +45,7 @@ export function describeJobOptions(): readonly JobOption[] {
 export function readJobOptions(texts: Readonly<Record<string, string | undefined>>): JobRequest {
   const { properties } = fieldsOf();
   const values = Object.entries(texts).flatMap(([field, text]) =>
-    text === undefined ? [] : [[field, valueOf(text, properties[field]?.type)] as const],
+    text === undefined ? [] : [[field, valueOf(text, properties[field] ?? {})] as const],
   );
   const result = jobRequestSchema.safeParse(Object.fromEntries(values));
   if (result.success) return result.data;
@@ -60,8 +62,12 @@ function fieldsOf(): ObjectSchema {
   return $defs?.["JobRequest"] as unknown as ObjectSchema;
 }
 
-function valueOf(text: string, type: string | undefined): unknown {
-  if (type === "number" || type === "integer") return text.trim() === "" ? text : Number(text);
+function valueOf(text: string, { type, anyOf = [] }: FieldSchema): unknown {
+  const types = new Set([type, ...anyOf.map((schema) => schema.type)]);
+  if (types.has("number") || types.has("integer")) {
+    const value = Number(text);
+    return text.trim() === "" || Number.isNaN(value) ? text : value;
+  }
   if (type !== "object") return text;
   const [x, y, ...more] = text.split(",").map(Number);
   return more.length > 0 ? text : { x, y };

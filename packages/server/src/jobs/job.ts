@@ -17,7 +17,12 @@ export interface JobManifest {
   readonly software: { readonly name: string; readonly version: string };
   /** Name, and sha256 of each of the model's files by name. */
   readonly model: { readonly name: string; readonly files: Readonly<Record<string, string>> };
-  readonly runtime: { readonly name: string; readonly hardware: string };
+  readonly runtime: {
+    readonly name: string;
+    readonly hardware: string;
+    /** Arithmetic of the networks, such as `float32`; records of earlier versions lack it. */
+    readonly precision?: string;
+  };
   readonly settings: Readonly<Record<string, string | number | boolean>>;
   readonly inputs: Readonly<
     Record<"video_in" | "audio_in", { readonly sha256: string; readonly sizeBytes: number }>

@@ -19,6 +19,7 @@ const assets: Readonly<Record<string, string>> = {
   "job-panel.js": "text/javascript; charset=utf-8",
   "jobs.css": "text/css; charset=utf-8",
   "main.js": "text/javascript; charset=utf-8",
+  "options.js": "text/javascript; charset=utf-8",
   "player.js": "text/javascript; charset=utf-8",
   "small.css": "text/css; charset=utf-8",
   "style.css": "text/css; charset=utf-8",

@@ -1,6 +1,7 @@
 /** One attempt at a job: inputs in, a run in the worker process, the result out. */
 import { rename, rm, statfs } from "node:fs/promises";
 import { LatentSyncError, type LipSyncEvent, type LipSyncResult } from "@ls/core";
+import { footageOf, settingsOf } from "../jobs/job-footage.ts";
 import type { JobLease } from "../jobs/job-queue.ts";
 import type { JobManifest, JobRecord } from "../jobs/job.ts";
 import { measureFile } from "../storage/publish.ts";
@@ -173,7 +174,7 @@ export class JobAttempt {
         ...(request.quality === undefined ? {} : { quality: request.quality }),
         ...(request.scheduler === undefined ? {} : { scheduler: request.scheduler }),
         seed,
-        ...(request.face_at === undefined ? {} : { faceAt: request.face_at }),
+        footage: footageOf(request),
       },
       {
         signal,
@@ -210,14 +211,7 @@ export class JobAttempt {
       software,
       model,
       runtime,
-      settings: {
-        inference_steps: request.inference_steps,
-        guidance_scale: request.guidance_scale,
-        ...(request.quality && { quality: request.quality }),
-        ...(request.scheduler && { scheduler: request.scheduler }),
-        seed,
-        ...(request.face_at && { face_at_x: request.face_at.x, face_at_y: request.face_at.y }),
-      },
+      settings: settingsOf(request, seed),
       inputs,
       output,
       frames: result.frames,

@@ -3,7 +3,15 @@
  * the URL of a module whose `createEngine` is an {@link EngineFactory}, and imports that in the
  * worker, so that a crash of native code costs one attempt and not the server.
  */
-import type { LipSyncEvent, Quality, SchedulerName } from "@ls/core";
+import type { FaceSelection, FootageOptions, LipSyncEvent, Quality, SchedulerName } from "@ls/core";
+
+/** What to make of a job's footage, as far as JSON can say it. What is absent is as usual. */
+export interface JobFootage extends Pick<
+  FootageOptions,
+  "loop" | "silence" | "framesPerSecond" | "startSeconds" | "endSeconds"
+> {
+  readonly face?: Exclude<FaceSelection, { readonly kind: "like" }>;
+}
 
 export interface EngineRequest {
   readonly videoPath: string;
@@ -18,8 +26,7 @@ export interface EngineRequest {
   readonly quality?: Quality;
   readonly scheduler?: SchedulerName;
   readonly seed: number;
-  /** Relative position, from (0, 0) left top to (1, 1). */
-  readonly faceAt?: { readonly x: number; readonly y: number };
+  readonly footage: JobFootage;
   readonly signal: AbortSignal;
 }
 
@@ -27,7 +34,12 @@ export interface EngineRequest {
 export interface EngineDescription {
   readonly software: { readonly name: string; readonly version: string };
   readonly model: { readonly name: string; readonly files: Readonly<Record<string, string>> };
-  readonly runtime: { readonly name: string; readonly hardware: string };
+  readonly runtime: {
+    readonly name: string;
+    readonly hardware: string;
+    /** Arithmetic of the networks, such as `float32`. */
+    readonly precision: string;
+  };
   /** What an operator should read once, such as a licence. */
   readonly notices: readonly string[];
 }

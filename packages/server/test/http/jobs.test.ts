@@ -54,6 +54,16 @@ describe("POST /jobs", () => {
     expect((await fixture.queue.get(id))?.traceparent).toBeUndefined();
   });
 
+  it("tells what a job's footage is made of", async () => {
+    await using fixture = createFixture();
+    const footage = { face: 2, fps: "source", loop: "cut", silence: "keep", start: 1, end: 2.5 };
+    const created = await fixture.request("/jobs", post({ ...REQUEST, ...footage }));
+    const { job_id: id, parameters } = (await created.json()) as Record<string, unknown>;
+    expect(parameters).toMatchObject(footage);
+    const view = await fixture.request(`/jobs/${String(id)}`);
+    expect(await view.json()).toMatchObject({ parameters: footage });
+  });
+
   it.each([
     ["no video_in", { video_in: undefined }, "/video_in"],
     ["guidance above 3", { guidance_scale: 3.1 }, "/guidance_scale"],
@@ -62,6 +72,9 @@ describe("POST /jobs", () => {
     ["no steps", { inference_steps: 0 }, "/inference_steps"],
     ["text as a number", { inference_steps: "20" }, "/inference_steps"],
     ["a face outside", { face_at: { x: 2, y: 0 } }, "/face_at/x"],
+    ["two faces", { face: "left", face_at: { x: 0, y: 0 } }, "/face"],
+    ["a rate that there is not", { fps: 30 }, "/fps"],
+    ["an end before the start", { start: 2, end: 1 }, "/end"],
   ])("refuses %s with 422 and names the field", async (_, change, path) => {
     await using fixture = createFixture();
     const response = await fixture.request("/jobs", post({ ...REQUEST, ...change }));

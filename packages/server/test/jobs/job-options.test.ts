@@ -30,12 +30,34 @@ describe("a job's command-line options", () => {
   });
 
   it.each([
+    ["face", "2", 2],
+    ["face", "left", "left"],
+    ["fps", "25", 25],
+    ["fps", "source", "source"],
+    ["start", "1.5", 1.5],
+    ["loop", "freeze", "freeze"],
+    ["silence", "source", "source"],
+  ])("read %s %j as %j", (field, text, value) => {
+    expect(readJobOptions({ ...PLACES, [field]: text })).toMatchObject({ [field]: value });
+  });
+
+  it.each([
     ["inference_steps", "1.5"],
     ["inference_steps", ""],
     ["guidance_scale", "much"],
     ["face_at", "0.5"],
     ["face_at", "0.1,0.2,0.3"],
     ["face_at", "2,2"],
+    ["face", "biggest"],
+    ["face", "0"],
+    ["face", "1.5"],
+    ["face", ""],
+    ["fps", "30"],
+    ["loop", "twice"],
+    ["silence", ""],
+    ["start", "-1"],
+    ["start", "01:10"],
+    ["end", "0"],
     ["colour", "red"],
   ])("refuse %s %j, by name", (field, text) => {
     expect(() => readJobOptions({ ...PLACES, [field]: text })).toThrow(

@@ -48,3 +48,34 @@ describe("a job's quality", () => {
     expect(jobRequestSchema.safeParse(body).success).toBe(false);
   });
 });
+
+describe("a job's footage", () => {
+  it.each([
+    { face: "all", fps: "source", loop: "silence", silence: "source", start: 1, end: 2.5 },
+    { face: 1, fps: 25, start: 0 },
+    { face: 999_999, end: 0.04 },
+    { face_at: { x: 0, y: 1 }, loop: "pingpong", silence: "rest" },
+  ])("%o is taken as it is", (footage) => {
+    expect(jobRequestSchema.parse({ ...PLACES, ...footage })).toMatchObject(footage);
+  });
+
+  it.each([
+    [{ face: "person.jpg" }, "face"],
+    [{ face: 0 }, "face"],
+    [{ face: 1.5 }, "face"],
+    [{ face: 1_000_000 }, "face"],
+    [{ face: "left", face_at: { x: 0.5, y: 0.5 } }, "face"],
+    [{ fps: 30 }, "fps"],
+    [{ fps: "25" }, "fps"],
+    [{ loop: "twice" }, "loop"],
+    [{ silence: "none" }, "silence"],
+    [{ start: -1 }, "start"],
+    [{ start: Infinity }, "start"],
+    [{ start: "1" }, "start"],
+    [{ end: 0 }, "end"],
+    [{ start: 3, end: 3 }, "end"],
+  ])("of %o is refused, by name", (body, field) => {
+    const result = jobRequestSchema.safeParse({ ...PLACES, ...body });
+    expect(result.error?.issues.map(({ path }) => path[0])).toEqual([field]);
+  });
+});

@@ -3,9 +3,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { QUALITIES } from "@ls/core";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import type { Authenticate } from "../../src/http/services.ts";
+import { jobRequestSchema } from "../../src/jobs/job-request.ts";
 import { findProgram } from "../servers/process.ts";
 import { keyHolder, type PageService, startPageService, type WorkerPlan } from "./page-service.ts";
 
@@ -108,7 +110,7 @@ describe.skipIf(missing.length > 0)(["page in Chromium", ...missing].join(", "),
     await fill(page);
     await page.locator("#face-canvas").click({ position: { x: 40, y: 60 } });
     expect(await page.locator("#face-text").textContent()).toContain("will speak");
-    await page.locator(".settings summary").click();
+    await page.locator("#quality-fold summary").click();
     await page.locator("#steps").fill("7");
     await page.locator("#seed").fill("42");
     await page.locator("#submit").click();
@@ -144,6 +146,75 @@ describe.skipIf(missing.length > 0)(["page in Chromium", ...missing].join(", "),
     );
     await page.keyboard.press("Escape");
     expect(await text.textContent()).toContain("More than one face?");
+  });
+
+  it("takes presets, with their steps and guidance", async () => {
+    const { page, service } = await open();
+    await fill(page);
+    await page.locator("#quality-fold summary").click();
+    const places = { video_in: "upload:v", audio_in: "upload:a", out: "upload:" };
+    for (const quality of QUALITIES) {
+      await page.locator("#quality").selectOption(quality);
+      const { inference_steps, guidance_scale } = jobRequestSchema.parse({ ...places, quality });
+      expect(await page.locator("#quality-text").textContent()).toBe(
+        `${quality}, ${inference_steps} steps, guidance ${guidance_scale.toFixed(1)}`,
+      );
+    }
+    await page.locator("#quality").selectOption("preview");
+    await page.locator("#steps").fill("4");
+    await page.locator("#submit").click();
+    await page.locator("#job").waitFor();
+    const [job] = await service.queue.list({ limit: 10 });
+    expect(job?.request).toMatchObject({
+      quality: "preview",
+      inference_steps: 4,
+      guidance_scale: 1,
+    });
+  });
+
+  it("says what to make of the footage", async () => {
+    const { page, service, problems } = await open();
+    await fill(page);
+    await page.locator("#options-fold summary").click();
+    const choices = { loop: "freeze", silence: "source", fps: "source" };
+    for (const [id, value] of Object.entries(choices)) {
+      await page.locator(`#${id}`).selectOption(value);
+    }
+    // A face by a word and one that is pointed at exclude one another: the last counts.
+    await page.locator("#face-canvas").click({ position: { x: 40, y: 60 } });
+    await page.locator("#face").selectOption("all");
+    expect(await page.locator("#face-text").textContent()).toContain("More than one face?");
+    await page.locator("#face-canvas").click({ position: { x: 40, y: 60 } });
+    expect(await page.locator("#face").inputValue()).toBe("");
+    await page.locator("#face").selectOption("left");
+    await page.locator("#start").fill("1");
+    await page.locator("#end").fill("0.5");
+    await page.locator("#options-fold summary").click();
+    await page.locator("#submit").click();
+    await page.getByText("The part must end after its beginning.").waitFor();
+    await page.locator("#end").fill("1.5");
+    expect(await page.locator("#options-text").textContent()).toBe(
+      "the person on the left, hold its last picture, the mouth stays as it was, the video's own, from 1 s, to 1.5 s",
+    );
+    await page.locator("#submit").click();
+    await page.locator("#job-result").waitFor();
+    const [job] = await service.queue.list({ limit: 10 });
+    expect(job?.request).toMatchObject({ ...choices, face: "left", start: 1, end: 1.5 });
+    expect(job?.request).not.toHaveProperty("face_at");
+    expect(problems).toEqual([]);
+  });
+
+  it("shows the frame where the part begins, to point at a face in it", async () => {
+    const { page } = await open();
+    await fill(page);
+    const picture = () =>
+      page.evaluate<string>(`document.querySelector("#face-canvas").toDataURL()`);
+    const first = await picture();
+    await page.locator("#options-fold summary").click();
+    await page.locator("#start").fill("1.5");
+    await page.locator("#end").focus();
+    await page.locator("#face-canvas").waitFor();
+    await expect.poll(picture, { timeout: TIMEOUT_MS }).not.toBe(first);
   });
 
   it("cancels a job, and keeps it over a reload", async () => {
@@ -220,7 +291,9 @@ describe.skipIf(missing.length > 0)(["page in Chromium", ...missing].join(", "),
   it("fits windows from 360 pixels on, and keeps its light and dark colours readable", async () => {
     const { page } = await open();
     await fill(page);
-    await page.locator(".settings summary").click();
+    for (const fold of ["quality", "options"]) {
+      await page.locator(`#${fold}-fold summary`).click();
+    }
     await page.locator("#submit").click();
     await page.locator("#job-result").waitFor();
     for (const width of [360, 390, 768, 1280]) {

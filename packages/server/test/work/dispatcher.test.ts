@@ -15,7 +15,7 @@ test("does a job: result, manifest, log and progress, and nothing is left", asyn
   expect(job.manifest).toMatchObject({
     software: { name: "fake", version: "1.0.0" },
     model: { name: "fake-model" },
-    runtime: { name: "fake", hardware: "3 threads" },
+    runtime: { name: "fake", hardware: "3 threads", precision: "float32" },
     settings: { inference_steps: 3, guidance_scale: 2, seed: 1247 },
     inputs: { audio_in: { sizeBytes: 6 } },
     output: { sizeBytes: 36 },
@@ -41,6 +41,24 @@ test("does a job: result, manifest, log and progress, and nothing is left", asyn
   expect(progress).toEqual(progress.toSorted((a, b) => a - b));
   await harness.clean();
   expect(await harness.files.puts()).toEqual([`${id}.mp4`]);
+});
+
+test("tells the engine and the manifest what to make of the footage", async () => {
+  await using harness = await Harness.open();
+  harness.start();
+  const footage = { face: "left", fps: "source", loop: "cut", start: 1, end: 2.5 } as const;
+  const id = await harness.add({ segments: 1 }, { request: footage });
+  expect((await harness.finished(id)).manifest?.settings).toEqual({
+    ...{ inference_steps: 3, guidance_scale: 2, seed: 1247, ...footage },
+  });
+  const [run = ""] = await linesOf(harness.journal);
+  expect(JSON.parse(run.replace("run ", ""))).toEqual({
+    face: { kind: "left" },
+    framesPerSecond: "source",
+    loop: "cut",
+    startSeconds: 1,
+    endSeconds: 2.5,
+  });
 });
 
 test("one job at a time in a worker, several with several", async () => {

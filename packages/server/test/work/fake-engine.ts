@@ -27,7 +27,7 @@ export interface FakeScript {
   readonly fault?: FakeFault & { readonly segment: number };
   /** Only while no such file exists; it is made when the fault happens. */
   readonly onceFile?: string;
-  /** A line per segment that was computed, and per run, is appended to it. */
+  /** A line per segment that was computed, and per run with what it says of footage, is appended to it. */
   readonly journal?: string;
 }
 
@@ -80,7 +80,8 @@ async function* run(request: EngineRequest): AsyncGenerator<LipSyncEvent> {
   const { segments: chunks = 4, stepMs = 5, fault, onceFile } = script;
   const journal = journalOf(script);
   const clock = { elapsedSeconds: 0, remainingSeconds: undefined };
-  await journal.write("run");
+  const footage = JSON.stringify(request.footage);
+  await journal.write(footage === "{}" ? "run" : `run ${footage}`);
   console.log("engine says hello");
   yield { type: "stage", stage: "speech", ...clock };
   yield { type: "stage", stage: "frames", ...clock };
@@ -132,7 +133,11 @@ export async function createEngine(options: FakeEngineOptions): Promise<Engine> 
     description: {
       software: { name: "fake", version: "1.0.0" },
       model: { name: "fake-model", files: { "unet.onnx": "00" } },
-      runtime: { name: "fake", hardware: `${options.threads ?? 1} threads` },
+      runtime: {
+        name: "fake",
+        hardware: `${options.threads ?? 1} threads`,
+        precision: "float32",
+      },
       notices: [],
     },
     run,

@@ -7,6 +7,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { LatentSyncError } from "@ls/core";
 import type { JobQueue, JobQueueLimits } from "../../src/jobs/job-queue.ts";
+import type { JobRequest } from "../../src/jobs/job-request.ts";
 import type { JobEvent, JobRecord } from "../../src/jobs/job.ts";
 import { openSqliteQueue } from "../../src/jobs/sqlite-queue.ts";
 import { measureFile } from "../../src/storage/publish.ts";
@@ -165,7 +166,12 @@ export class Harness implements AsyncDisposable {
   /** Adds a job whose video is the script. */
   async add(
     script: FakeScript = {},
-    job: { readonly deadlineAt?: string; readonly steps?: number; readonly audio?: string } = {},
+    job: {
+      readonly deadlineAt?: string;
+      readonly steps?: number;
+      readonly audio?: string;
+      readonly request?: Partial<JobRequest>;
+    } = {},
   ): Promise<string> {
     const id = randomUUID();
     const video = this.path(`${id}.json`);
@@ -183,6 +189,7 @@ export class Harness implements AsyncDisposable {
         guidance_scale: 2,
         inference_steps: job.steps ?? 3,
         priority: 0,
+        ...job.request,
       },
     });
     return id;

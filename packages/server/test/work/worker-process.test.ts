@@ -52,6 +52,7 @@ class Bench implements AsyncDisposable {
         inferenceSteps: options.steps ?? 2,
         guidanceScale: 1,
         seed: 7,
+        footage: {},
       },
       {
         signal: options.signal ?? new AbortController().signal,

@@ -1,5 +1,5 @@
 /** A detector that reads its answers from a JSON file: points found by another tool, or by hand. */
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import {
   type AlignmentPoints,
   type Face,
@@ -80,9 +80,13 @@ class LandmarkFileDetector implements FaceDetector {
 
 async function readText(path: string, signal: AbortSignal | undefined): Promise<string> {
   try {
+    const status = await stat(path);
+    // A pipe would wait for its writer.
+    if (!status.isFile()) throw invalid(path, "is not a regular file");
     return await readFile(path, { encoding: "utf8", ...(signal === undefined ? {} : { signal }) });
   } catch (error) {
     signal?.throwIfAborted();
+    if (LatentSyncError.is(error)) throw error;
     const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
     throw new LatentSyncError(
       missing ? "not_found" : "io",
