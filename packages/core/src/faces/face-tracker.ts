@@ -119,8 +119,9 @@ export class FaceTracker {
     for (let missed = before + 1; missed < index; missed++) {
       if (!this.#looksLike(tracklet, missed, [before, index])) tracklet.hide(missed);
     }
-    if (tracklet.clearSightings === FEWEST_SIGHTINGS && !mixed)
+    if (tracklet.clearSightings === FEWEST_SIGHTINGS && !mixed) {
       this.#people.meet(tracklet, this.#tracklets);
+    }
   }
 
   /** Whether the picture of a missed frame may show the face, as those around the gap do. */
