@@ -13,6 +13,7 @@ import {
 import { drawSeed, type InferFlags, runInferJob } from "./infer-job.ts";
 import type { LoadedEngine } from "./load.ts";
 import type { NoticeEvent } from "./progress.ts";
+import { openTrace } from "./run-options.ts";
 import { describeError } from "./terminal.ts";
 
 /** A job begins, or was finished by an earlier start. */
@@ -123,11 +124,14 @@ async function makeVideo(
 ): Promise<LipSyncResult> {
   const seed = drawSeed(flags);
   if (flags.seed === -1) report({ type: "notice", message: `seed ${seed}` });
+  using trace = openTrace(flags, { seed, runtime: engine.runtime, model: engine.model.name });
   let result: LipSyncResult | undefined;
-  for await (const event of runInferJob(engine, { flags, given, seed, signal })) {
+  const run = { flags, given, seed, trace: trace?.file, signal };
+  for await (const event of runInferJob(engine, run)) {
     report(event);
     if (event.type === "done") result = event.result;
   }
+  for (const message of trace?.report() ?? []) report({ type: "notice", message });
   if (result === undefined) throw new Error("The run ended without a result.");
   return result;
 }

@@ -3,7 +3,6 @@ import type { LipSyncRequest } from "@ls/core";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { integer } from "./options.ts";
 import type { DeviceNumbers } from "./select-devices.ts";
-import type { Terminal } from "./terminal.ts";
 import { describeUse, TraceFile } from "./trace-file.ts";
 import { nativeVersions, packageVersion } from "./version.ts";
 
@@ -55,25 +54,35 @@ export function loadOf({ chunksPerBatch, memoryCheck }: RunFlags): Partial<LipSy
 /** A trace that says how busy the devices were when it ends. */
 export interface RunTrace extends Disposable {
   readonly file: TraceFile;
-  /** The run has ended well. */
-  report(terminal: Terminal): void;
+  /** What a person is told when the run has ended well. */
+  report(): readonly string[];
 }
 
-/** @param settings shown in the trace, with the versions. */
-export function openTrace(path: string, settings: Readonly<Record<string, unknown>>): RunTrace {
+/**
+ * The trace that the options ask for.
+ * @param settings shown in it, with the options and the versions.
+ */
+export function openTrace(
+  flags: RunFlags,
+  settings: Readonly<Record<string, unknown>>,
+): RunTrace | undefined {
+  const { trace: path } = flags;
+  if (path === undefined) return undefined;
   const versions = {
     "latentsync-ts": packageVersion(),
     node: process.version,
     platform: `${process.platform}-${process.arch}`,
     ...nativeVersions(),
   };
-  const file = new TraceFile(path, { versions, settings });
+  const file = new TraceFile(path, { versions, settings: { ...flags, ...settings } });
   return {
     file,
-    report({ stderr }) {
-      stderr.write(`Trace in ${path}: ${describeUse(file.deviceUse)}\n`);
+    report() {
       const { failure } = file;
-      if (failure !== undefined) stderr.write(`The trace is not complete: ${failure.message}\n`);
+      return [
+        `Trace in ${path}: ${describeUse(file.deviceUse)}`,
+        ...(failure === undefined ? [] : [`The trace is not complete: ${failure.message}`]),
+      ];
     },
     [Symbol.dispose]: () => file[Symbol.dispose](),
   };

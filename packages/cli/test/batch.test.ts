@@ -37,7 +37,7 @@ describe("batch", () => {
     const good = { ...clip, ...QUICK, out: file("one.mp4") };
     const jobs = await writeJobs(
       "jobs.jsonl",
-      good,
+      { ...good, trace: file("one.trace") },
       "",
       "{ this is no JSON",
       { ...good, out: file("two.mp4"), video: file("no.mp4") },
@@ -48,6 +48,8 @@ describe("batch", () => {
     expect({ code, stdout }).toEqual({ code: 1, stdout: `${good.out}\n` });
     expect(stderr).toContain("1 done, 4 failed, 0 finished before");
     expect(stderr).toMatch(/^error: 4 of 5 jobs failed\.$/m);
+    expect(stderr).toContain(`Trace in ${file("one.trace")}`);
+    expect(await readFile(file("one.trace"), "utf8")).toContain("vae_decoder");
     const results = await readResults(file("jobs.results.jsonl"));
     expect(results).toMatchObject([
       { line: 1, status: "ok", output: good.out, frames: 22, framesWithoutFace: 0 },

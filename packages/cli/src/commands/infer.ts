@@ -112,10 +112,7 @@ async function infer(
   const seed = drawSeed(options);
   if (options.seed === -1) progress.report({ type: "notice", message: `seed ${seed}` });
   const { model, runtime } = engine;
-  using trace =
-    options.trace === undefined
-      ? undefined
-      : openTrace(options.trace, { ...options, seed, runtime, model: model.name });
+  using trace = openTrace(options, { seed, runtime, model: model.name });
   const job = { flags: options, given, seed, trace: trace?.file, signal };
   for await (const event of runInferJob(engine, job)) {
     progress.report(event);
@@ -128,5 +125,5 @@ async function infer(
     terminal.stdout.write(`${output}\n`);
   }
   progress[Symbol.dispose]();
-  trace?.report(terminal);
+  for (const line of trace?.report() ?? []) terminal.stderr.write(`${line}\n`);
 }
