@@ -68,4 +68,5 @@ export {
   type SuiteReport,
   type SuiteSettings,
 } from "./suite/suite-report.ts";
+export { inTemporaryFolder } from "./temporary-folder.ts";
 export { wholeBenchmark, type WholeOptions } from "./whole.ts";

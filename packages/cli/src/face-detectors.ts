@@ -40,8 +40,9 @@ export class FaceDetectors implements AsyncDisposable {
   private constructor(options: FaceDetectorsOptions, first: FaceDetector) {
     this.#options = options;
     this.first = first;
-    if (this.#hasChoice)
+    if (this.#hasChoice) {
       this.#mediaPipe.set(options.thoroughFaces ?? false, Promise.resolve(first));
+    }
   }
 
   /** @throws LatentSyncError as the detectors, and `invalid_argument` for InsightFace without its networks. */

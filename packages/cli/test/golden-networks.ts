@@ -7,20 +7,10 @@ import {
   type Runtime,
   type Tensor,
 } from "@ls/core";
-import { assertClose, readGoldenTensors, reference } from "@ls/testing";
+import { assertClose, goldenFile } from "@ls/testing";
 import { assert } from "vitest";
 
 const TOLERANCE = 1e-4;
-
-/** The tensors of a golden file. */
-function golden(file: string): (name: string) => Tensor {
-  const tensors = readGoldenTensors(reference(`${file}.safetensors`));
-  return (name) => {
-    const tensor = tensors.get(name);
-    assert(tensor !== undefined, `${file} has no ${name}`);
-    return tensor;
-  };
-}
 
 /** What a network is given, and what it must answer. */
 export interface GoldenCase {
@@ -35,7 +25,7 @@ function unetCase(file: string): GoldenCase {
     what: file,
     kind: "unet",
     feeds: () => {
-      const get = golden(file);
+      const get = goldenFile(file);
       const timestep = Float32Array.from(get("timestep").data as BigInt64Array, Number);
       return {
         sample: get("sample"),
@@ -43,7 +33,7 @@ function unetCase(file: string): GoldenCase {
         encoder_hidden_states: get("encoder_hidden_states"),
       };
     },
-    expected: () => ({ noise_pred: golden(file)("out") }),
+    expected: () => ({ noise_pred: goldenFile(file)("out") }),
   };
 }
 
@@ -53,14 +43,14 @@ export const GOLDEN_CASES: readonly GoldenCase[] = [
   {
     what: "vae, encoder",
     kind: "vae_encoder",
-    feeds: () => ({ image: golden("vae")("image") }),
-    expected: () => ({ mean: golden("vae")("mean"), logvar: golden("vae")("logvar") }),
+    feeds: () => ({ image: goldenFile("vae")("image") }),
+    expected: () => ({ mean: goldenFile("vae")("mean"), logvar: goldenFile("vae")("logvar") }),
   },
   {
     what: "vae, decoder",
     kind: "vae_decoder",
-    feeds: () => ({ latents: golden("vae")("latents") }),
-    expected: () => ({ image: golden("vae")("decoded") }),
+    feeds: () => ({ latents: goldenFile("vae")("latents") }),
+    expected: () => ({ image: goldenFile("vae")("decoded") }),
   },
 ];
 

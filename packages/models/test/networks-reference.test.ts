@@ -4,7 +4,7 @@ import {
   assertClose,
   difference,
   hasReference,
-  readGoldenTensors,
+  goldenFile,
   reference,
   referenceTitle,
 } from "@ls/testing";
@@ -70,15 +70,6 @@ function buildGraph(options: BuildOptions & { readonly kind: NetworkKind }): Gra
         resolution,
       });
   }
-}
-
-function golden(file: string): (name: string) => Tensor {
-  const tensors = readGoldenTensors(reference(`${file}.safetensors`));
-  return (name) => {
-    const tensor = tensors.get(name);
-    assert(tensor !== undefined, `${file} has no ${name}`);
-    return tensor;
-  };
 }
 
 function unetFeeds(get: (name: string) => Tensor): Record<string, Tensor> {
@@ -155,10 +146,10 @@ describe.skipIf(!hasReference)(referenceTitle("networks on golden data"), () => 
       // The profile of this runtime as it is used, the others as they are written.
       const optimization = profile.profile === "cpu" ? "all" : "basic";
       await using session = await openGraph(graph, optimization);
-      const five = golden("unet_f5");
+      const five = goldenFile("unet_f5");
       const { noise_pred: out } = await session.run(unetFeeds(five));
       assertClose(out!, five("out"), TOLERANCE, "unet_f5");
-      const sixteen = golden("unet_f16");
+      const sixteen = goldenFile("unet_f16");
       const outputs = await session.run(unetFeeds(sixteen));
       for (const [name, path] of Object.entries(TAPS)) {
         assertTap(outputs[path]!, sixteen(`tap_${name}`), path);
@@ -167,7 +158,7 @@ describe.skipIf(!hasReference)(referenceTitle("networks on golden data"), () => 
     });
 
     it("vae: mean, logvar and decoded", async () => {
-      const get = golden("vae");
+      const get = goldenFile("vae");
       const options = { precision: "float32", ...profile } as const;
       await using encoder = await openGraph(buildGraph({ kind: "vae_encoder", ...options }));
       const { mean, logvar } = await encoder.run({ image: get("image") });
@@ -179,7 +170,7 @@ describe.skipIf(!hasReference)(referenceTitle("networks on golden data"), () => 
     });
 
     it("audio: encoder_embeddings of log_mel", async () => {
-      const get = golden("audio");
+      const get = goldenFile("audio");
       const graph = buildGraph({
         kind: "whisper_encoder",
         precision: "float32",
@@ -197,10 +188,10 @@ describe.skipIf(!hasReference)(referenceTitle("networks on golden data"), () => 
     const options = { precision: "float16", profile: "tensorrt" } as const;
     const open = (kind: NetworkKind): Promise<TestSession> =>
       openGraph(buildGraph({ kind, ...options }), "basic");
-    const unet = golden("unet_f5");
+    const unet = goldenFile("unet_f5");
     await using session = await open("unet");
     assertDirection((await session.run(unetFeeds(unet)))["noise_pred"], unet("out"), "unet");
-    const vae = golden("vae");
+    const vae = goldenFile("vae");
     await using encoder = await open("vae_encoder");
     const moments = await encoder.run({ image: vae("image") });
     assertDirection(moments["mean"], vae("mean"), "mean");
@@ -211,7 +202,7 @@ describe.skipIf(!hasReference)(referenceTitle("networks on golden data"), () => 
   });
 
   it("unet_f5: norms per frame, a variant that no published file uses, give something else", async () => {
-    const get = golden("unet_f5");
+    const get = goldenFile("unet_f5");
     const config = { ...model.unetConfig.model, useInflatedGroupnorm: true };
     const options = { profile: "cpu", precision: "float32", resolution: 128 } as const;
     await using session = await openGraph(buildUNet(config, model.unet, options), "basic");

@@ -1,9 +1,6 @@
 /** The user's own files as a benchmark: one job, from two files to a file, on an engine that is loaded. */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { BenchmarkFactory } from "@ls/benchmarks";
-import { Resources } from "@ls/core";
+import { type BenchmarkFactory, inTemporaryFolder } from "@ls/benchmarks";
 import { load } from "../load.ts";
 import type { Side } from "./bench-settings.ts";
 import type { BenchStagesOptions } from "./bench-stages.ts";
@@ -15,11 +12,8 @@ export function jobBenchmark(
 ): BenchmarkFactory {
   return {
     name: "job",
-    async create(signal) {
-      const resources = new Resources();
-      try {
-        const folder = await mkdtemp(join(tmpdir(), "latentsync-job-"));
-        resources.defer(() => rm(folder, { recursive: true, force: true }));
+    create: (signal) =>
+      inTemporaryFolder(async (folder, resources) => {
         const engine = resources.use(
           await load({ model, runtime, precision, threads, devices, landmarks, signal }),
         );
@@ -32,10 +26,6 @@ export function jobBenchmark(
           },
           [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),
         };
-      } catch (error) {
-        await resources[Symbol.asyncDispose]();
-        throw error;
-      }
-    },
+      }),
   };
 }
