@@ -6,6 +6,7 @@ import {
   AVERROR_EOF,
   type AVPixelFormat,
   FF_ENCODER_LIBSVTAV1,
+  FF_ENCODER_LIBX265,
 } from "node-av/constants";
 import {
   avGetPixFmtName,
@@ -35,6 +36,12 @@ const MAX_KEYFRAME_DISTANCE = 250;
 
 /** Units of a second in which frames of a varying rate are timed: whole for all usual rates. */
 const TICKS_PER_SECOND = 120_000;
+
+/**
+ * Frames by which x265 decodes ahead of showing. It takes the decoding times of no more frames than
+ * that from memory that it never wrote; so few are decoded in the order in which they are shown.
+ */
+const X265_MOST_DELAY = 2;
 
 /** Rate of the frames: constant, or the mean one of frames that come with times of their own. */
 export interface FrameTiming {
@@ -249,11 +256,17 @@ export class VideoEncoder implements Disposable {
       if (result === AVERROR_EAGAIN || result === AVERROR_EOF) return;
       this.#check(result);
       const { pts, duration } = this.#packet;
+      if (this.#decodesAsShown) this.#packet.dts = pts;
       this.#packet.duration = this.#durations.get(pts) ?? (duration > 0n ? duration : 1n);
       this.#durations.delete(pts);
       await this.#muxer.write(this.#packet, this.#stream, this.#context.timeBase);
       this.#packet.unref();
     }
+  }
+
+  /** Whether decoding times are those of showing, whatever the encoder says. */
+  get #decodesAsShown(): boolean {
+    return this.#name === FF_ENCODER_LIBX265 && this.#frameCount <= X265_MOST_DELAY;
   }
 
   [Symbol.dispose](): void {
