@@ -115,6 +115,23 @@ describe("gaps", () => {
     }
   });
 
+  it.each([
+    ["black", 0],
+    ["white", 255],
+  ])("passes frames through that have faded to %s", async (_, ground) => {
+    // Seen while an eighth of it is left; fading takes 8 frames each way, nothing shows for 6.
+    const shareAt = (index: number): number =>
+      Math.min(1, Math.max(0, (Math.abs(index + 0.5 - 40) - 3) / 8));
+    const frames = await follow(80, (index) => ({
+      faces: shareAt(index) > 0.12 ? still().faces : [],
+      greys: (columns, rows) =>
+        greysOf(0, columns, rows).map((grey) => ground + (grey - ground) * shareAt(index)),
+    }));
+    const faceless = tracksOf(frames).flatMap((text, index) => (text === "" ? [index] : []));
+    expect(faceless).toEqual(expect.arrayContaining([37, 38, 39, 40, 41, 42]));
+    expect(faceless.length).toBeLessThan(10);
+  });
+
   it("fills what was missed round a black frame", async () => {
     const frames = await follow(60, (index) => {
       if (index === 30) return { scene: "black", faces: [] };

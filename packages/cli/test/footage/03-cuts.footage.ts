@@ -137,4 +137,45 @@ describe.skipIf(!hasReference)(referenceTitle("cuts"), () => {
     expect(figures).toMatchObject({ seen: middles.length, wrongTracks: 0 });
     expect(figures.framesOff).toBeLessThanOrEqual(length / 2);
   });
+
+  it.each([
+    { name: "black", ground: 0, fade: 8, hold: 6 },
+    { name: "black", ground: 0, fade: 16, hold: 20 },
+    { name: "white", ground: 255, fade: 8, hold: 6 },
+    { name: "white", ground: 255, fade: 16, hold: 20 },
+  ])(
+    "leave a person known who fades to $name in $fade frames and back after $hold",
+    async ({ name, ground, fade, hold }) => {
+      const shot = 40;
+      const frameCount = 2 * (shot + fade) + hold;
+      // The same from both ends.
+      const shareAt = (frame: number): number =>
+        Math.max(0, Math.min(1, (shot + fade - Math.min(frame, frameCount - 1 - frame)) / fade));
+      const figures = { people: 0, frames: 0, wrongTracks: 0, shots: 0, facesInNothing: 0 };
+      for (const demo of [1, 2, 3]) {
+        const at = (frame: number): readonly Placed[] => [
+          { demo, frame, x: 0, y: 0, opacity: shareAt(frame) },
+        ];
+        await using reader = await openComposite({ ...SQUARE, frameCount, ground, at });
+        const frames = await followFaces(reader);
+        const wrong = wrongFrames(frames, () => [1]);
+        figures.people += 1;
+        figures.frames += frames.filter((_, index) => shareAt(index) === 1).length;
+        figures.wrongTracks += wrong.filter((index) => shareAt(index) === 1).length;
+        figures.facesInNothing += frames.filter(
+          (faces, index) => shareAt(index) === 0 && faces.length > 0,
+        ).length;
+        figures.shots = Math.max(figures.shots, ...frames.map(([face]) => (face?.shot ?? 0) + 1));
+      }
+      const passed = figures.wrongTracks === 0 && figures.facesInNothing === 0;
+      await record({
+        row: 3,
+        input: `a person who fades to ${name} within ${fade} frames and back ${hold} frames later`,
+        what: "the same track before and after, and no face in between",
+        figures,
+        passed,
+      });
+      expect(figures).toMatchObject({ wrongTracks: 0, facesInNothing: 0 });
+    },
+  );
 });

@@ -40,6 +40,8 @@ export interface CompositeOptions {
   readonly width: number;
   readonly height: number;
   readonly frameCount: number;
+  /** Grey where nothing is. Default 90. */
+  readonly ground?: number;
   /** What a frame shows, the later over the earlier; or the grey that fills it. */
   readonly at: (index: number) => readonly Placed[] | number;
 }
@@ -63,7 +65,7 @@ export async function readSquares(
 
 /** A video that is made while it is read, in any order. */
 export async function openComposite(options: CompositeOptions): Promise<VideoReader> {
-  const { width, height, frameCount, at } = options;
+  const { width, height, frameCount, ground = 90, at } = options;
   const resources = new Resources();
   const demos: DemoFrames[] = [];
   for (const demo of [1, 2, 3]) {
@@ -74,7 +76,7 @@ export async function openComposite(options: CompositeOptions): Promise<VideoRea
     ...{ width, height, frameCount },
     async picture(index) {
       const placed = at(index);
-      const grey = typeof placed === "number" ? placed : 90;
+      const grey = typeof placed === "number" ? placed : ground;
       const image = { width, height, data: new Uint8Array(width * height * 3).fill(grey) };
       for (const one of typeof placed === "number" ? [] : placed) {
         const patch = clip(await squareOf(demos[one.demo - 1] as DemoFrames, one), width, height);

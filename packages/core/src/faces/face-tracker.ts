@@ -11,6 +11,7 @@ import {
   type PictureSketch,
   pictureChange,
   placeChange,
+  placeContrast,
 } from "./picture-sketch.ts";
 import type { InShot } from "./shots.ts";
 import { Tracklet } from "./tracklet.ts";
@@ -28,6 +29,8 @@ const MOST_GROWTH = Math.log(2);
 const LIKENESS_WEIGHT = 2;
 /** A face's place that changes more than this, of 1, does not show the face. */
 const MOST_PLACE_CHANGE = 0.5;
+/** Nor does one that keeps less than this of its contrast: it has faded. */
+const LEAST_CONTRAST = 0.4;
 
 interface Sighting {
   readonly index: number;
@@ -129,12 +132,15 @@ export class FaceTracker {
     const picture = this.#pictureOf(missed);
     if (picture === undefined) return false;
     const box = tracklet.boxAt(missed);
+    const contrast = placeContrast(picture, box);
     return around.some((seen) => {
       const other = this.#pictureOf(seen);
+      if (other === undefined) return false;
+      const seenBox = tracklet.boxAt(seen);
       return (
-        other !== undefined &&
         pictureChange(other, picture) < LEAST_CUT_CHANGE &&
-        placeChange(other, tracklet.boxAt(seen), picture, box) < MOST_PLACE_CHANGE
+        placeChange(other, seenBox, picture, box) < MOST_PLACE_CHANGE &&
+        contrast >= LEAST_CONTRAST * placeContrast(other, seenBox)
       );
     });
   }

@@ -162,6 +162,16 @@ export function placeChange(
   return difference / total;
 }
 
+/** How much the greys of a place differ among themselves: their standard deviation, of 255. */
+export function placeContrast(picture: PictureSketch, place: Rectangle): number {
+  const greys = Array.from({ length: FACE_CELLS ** 2 }, (_, cell) => {
+    const x = ((cell % FACE_CELLS) + 0.5) / FACE_CELLS;
+    return greyAt(picture, place, x, (Math.floor(cell / FACE_CELLS) + 0.5) / FACE_CELLS);
+  });
+  const mean = greys.reduce((sum, grey) => sum + grey, 0) / greys.length;
+  return Math.sqrt(greys.reduce((sum, grey) => sum + (grey - mean) ** 2, 0) / greys.length);
+}
+
 /** The grey at a part of a rectangle, 0 to 1 along each side; outside the frame that of its edge. */
 function greyAt(picture: PictureSketch, place: Rectangle, x: number, y: number): number {
   const { columns, rows, width, height } = picture;
