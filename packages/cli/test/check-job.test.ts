@@ -18,7 +18,7 @@ beforeAll(async () => {
     await writeFile(file(name), "something");
   }
   if (hasPipes) {
-    for (const name of ["pipe", "pipe.png"]) execFileSync("mkfifo", [file(name)]);
+    for (const name of ["pipe", "pipe.png", "pipe.yaml"]) execFileSync("mkfifo", [file(name)]);
   }
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
@@ -45,6 +45,16 @@ describe.runIf(hasPipes)("a pipe, which would never end, is refused at once", ()
       message: expect.stringContaining(`${file(name)} is not a regular file`) as unknown,
       hint: expect.any(String) as unknown,
     });
+  });
+
+  it.each(["pipe", "pipe.yaml"])("as the settings of serve, %s", async (name) => {
+    const { code, stderr } = await run(
+      "serve",
+      ...["--config-path", file(name), "--weights-dir", folder, "--data-dir", file("data")],
+    );
+    expect(code).not.toBe(0);
+    expect(stderr).toMatch(new RegExp(`${file(name)}.* is not a regular file`));
+    expect(stderr).toContain("pipes and devices are not read");
   });
 
   it("as certificate or key", async () => {

@@ -1,5 +1,5 @@
 /** What an operator can set: by command-line flags, environment variables, or a JSON file. */
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { LatentSyncError } from "@ls/core";
 import { z } from "zod";
 import { type ApiKey, apiKeySchema } from "./auth/api-key.ts";
@@ -129,18 +129,34 @@ async function readKeys(path: string | undefined): Promise<readonly ApiKey[]> {
 }
 
 async function readJsonFile(variable: string, path: string): Promise<unknown> {
+  await checkIsFile(variable, path);
   try {
     return JSON.parse(await readFile(path, "utf8")) as unknown;
   } catch (error) {
     const reason = error instanceof SyntaxError ? "it is not JSON" : "it cannot be read";
-    throw notReadable(variable, path, reason, error);
+    throw notReadable(variable, path, reason, { cause: error });
   }
 }
 
-function notReadable(variable: string, path: string, reason: string, cause?: unknown): Error {
+/** Before it is opened: a pipe would wait for its writer, and some devices have no end. */
+async function checkIsFile(variable: string, path: string): Promise<void> {
+  const status = await stat(path).catch((cause: unknown) => {
+    throw notReadable(variable, path, "it cannot be read", { cause });
+  });
+  if (status.isFile()) return;
+  const hint = "Name a regular file: folders, pipes and devices are not read.";
+  throw notReadable(variable, path, "it is not a regular file", { hint });
+}
+
+function notReadable(
+  variable: string,
+  path: string,
+  reason: string,
+  details: { readonly cause?: unknown; readonly hint?: string } = {},
+): LatentSyncError {
   return new LatentSyncError("invalid_argument", `${variable} names ${path}, but ${reason}.`, {
-    cause,
     hint: "Correct the file or the variable.",
+    ...details,
   });
 }
 

@@ -1,6 +1,8 @@
+import { execFile } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { describeConfiguration, readConfiguration } from "../src/configuration.ts";
 
@@ -130,6 +132,24 @@ describe("readConfiguration", () => {
     const API_KEYS_FILE = await file("wrong.json", [{ id: "a" }]);
     await expect(readConfiguration({ env: { API_KEYS_FILE } })).rejects.toThrow("API_KEYS_FILE");
   });
+
+  it.skipIf(process.platform === "win32")(
+    "refuses pipes, devices and folders without opening them",
+    async () => {
+      const pipe = join(folder, "pipe");
+      await promisify(execFile)("mkfifo", [pipe]);
+      for (const variable of ["CONFIG_PATH", "API_KEYS_FILE"]) {
+        for (const path of [pipe, "/dev/zero", folder]) {
+          const reading = readConfiguration({ env: { [variable]: path } });
+          await expect(reading).rejects.toMatchObject({
+            code: "invalid_argument",
+            message: `${variable} names ${path}, but it is not a regular file.`,
+            hint: expect.stringContaining("Name a regular file"),
+          });
+        }
+      }
+    },
+  );
 
   it("wants to know which Google accounts may come", async () => {
     const env = { GOOGLE_AUDIENCE: "https://service.example.com" };

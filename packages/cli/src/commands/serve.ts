@@ -3,6 +3,7 @@ import { extname, join } from "node:path";
 import { LatentSyncError } from "@ls/core";
 import type { Configuration, describeConfiguration } from "@ls/server";
 import { type Command, Option } from "commander";
+import { checkInputFile } from "../check-files.ts";
 import type { CommandContext } from "../command-context.ts";
 import { Interrupted } from "../interrupt.ts";
 import { chooseModel } from "../load.ts";
@@ -91,6 +92,8 @@ async function serve(
     flags: namedSettings(command, server.describeConfiguration()),
   });
   const engineOptions = engineOptionsOf(options, configuration, server.isUnetConfig);
+  // A worker would wait for a pipe's writer.
+  if (engineOptions.unetConfig !== undefined) await checkInputFile(engineOptions.unetConfig);
   const { reference, notices } = await chooseModel(engineOptions);
   for (const notice of notices) terminal.stderr.write(`${notice}\n`);
   await using service = await server.createService({

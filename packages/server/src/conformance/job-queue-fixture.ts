@@ -104,6 +104,7 @@ export async function expectLost(lease: JobLease, queue: JobQueue): Promise<void
   const before = await everything(queue, id);
   const error = { code: "runtime", message: "A lost lease speaks." } as const;
   expect((await lease.renew()).held).toBe(false);
+  expect(await lease.cancelRequested()).toBe(false);
   expect(await lease.append([progress(0.9), progress(0.95)])).toBe(false);
   expect(await lease.complete(MANIFEST)).toBe(false);
   expect(await lease.fail(error, { retry: false })).toBe(false);

@@ -221,6 +221,7 @@ function areCalledOff(open: Open): void {
     const { job } = await other.add(newJob());
     const lease = await claim(worker);
     expect(await lease.renew()).toEqual({ held: true, cancelRequested: false });
+    expect(await lease.cancelRequested()).toBe(false);
     expect(await other.cancel(job.id)).toMatchObject({
       status: "processing",
       cancelRequested: true,
@@ -229,8 +230,10 @@ function areCalledOff(open: Open): void {
       status: "processing",
       cancelRequested: true,
     });
+    expect(await lease.cancelRequested()).toBe(true);
     expect(await lease.renew()).toEqual({ held: true, cancelRequested: true });
     expect(await lease.append([progress(0.5)])).toBe(true);
+    expect(await lease.cancelRequested()).toBe(true);
     const error: JobError = { code: "cancelled", message: "The job was cancelled." };
     expect(await lease.fail(error, { retry: false })).toBe(true);
     expect(await find(other, job.id)).toMatchObject({ ...cancelled, error });

@@ -94,11 +94,13 @@ export class BullmqAdditions {
         await this.#list(listOfOwner("unfinished", owner), owned ?? []);
       }
     }
-    if (jobs.length === 0) return;
+    // Meanwhile some may have been told that theirs could not be added.
+    const wanted = accepted.filter(({ abandoned }) => !abandoned);
+    if (wanted.length === 0) return;
     const added = await this.#queue.addBulk(
-      jobs.map((job) => ({ name: "job", data: job, opts: optionsOf(job) })),
+      wanted.map(({ job }) => ({ name: "job", data: job, opts: optionsOf(job) })),
     );
-    for (const [index, { job, resolve }] of accepted.entries()) {
+    for (const [index, { job, resolve }] of wanted.entries()) {
       const createdAt = added[index]?.timestamp ?? Date.now();
       resolve({ job: new JobHistory(job, createdAt).record(), created: true });
     }

@@ -24,6 +24,9 @@ export function listOfOwner<T extends "owner" | "unfinished">(
   return `${kind}-${createHash("sha256").update(owner).digest("hex")}`;
 }
 
+/** Has work done, and sees to the time and the error of its answer. */
+export type Answer = <T>(work: () => Promise<T>) => Promise<T>;
+
 interface RowPage {
   readonly rows: readonly JobRow[];
   readonly complete: boolean;
@@ -145,10 +148,14 @@ export class BullmqJobs {
     await this.#appendRow(this.#lists, list, JSON.stringify(ids), LISTED);
   }
 
-  /** Ids in pages, newest first. */
-  async *idsOf(list: IdList): AsyncGenerator<readonly string[], void, undefined> {
+  /** Ids in pages, newest first; each page is asked for by `answer`. */
+  async *idsOf(
+    list: IdList,
+    answer: Answer = (work) => work(),
+  ): AsyncGenerator<readonly string[], void, undefined> {
     for (let start = 0; ; start += PAGE) {
-      const { logs } = await this.#lists.getJobLogs(list, start, start + PAGE - 1, false);
+      const read = () => this.#lists.getJobLogs(list, start, start + PAGE - 1, false);
+      const { logs } = await answer(read);
       const ids = logs.flatMap((log) => (JSON.parse(log) as readonly string[]).toReversed());
       if (ids.length > 0) yield ids;
       if (logs.length < PAGE) return;
@@ -171,13 +178,21 @@ export class BullmqJobs {
   }
 }
 
+/** When those that follow look again although nobody has told them to. */
+const LOOK_MS = { soonest: 1000, latest: 10_000 };
+
 /** The events of a job from its own rows, as they come. */
 export class EventReader {
-  readonly #jobs: BullmqJobs;
+  /**
+   * How long to wait at most before the next look. Changes are told, and only a word that was lost is
+   * made up for by looking: the longer nothing came, the later.
+   */
+  waitMs: number = LOOK_MS.soonest;
+  readonly #jobs: Pick<BullmqJobs, "begin" | "nextRows">;
   readonly #id: string;
   #history: JobHistory | undefined;
 
-  constructor(jobs: BullmqJobs, id: string) {
+  constructor(jobs: Pick<BullmqJobs, "begin" | "nextRows">, id: string) {
     this.#jobs = jobs;
     this.#id = id;
   }
@@ -194,6 +209,8 @@ export class EventReader {
     const page = await this.#jobs.nextRows(this.#id, history.rowCount);
     const events = page.rows.flatMap((row) => history.apply(row) ?? []);
     this.#gone = !page.exists;
+    this.waitMs =
+      page.rows.length > 0 ? LOOK_MS.soonest : Math.min(2 * this.waitMs, LOOK_MS.latest);
     return { events, complete: page.complete };
   }
 

@@ -1,6 +1,6 @@
 /** A lease on a job of BullMQ. */
 import type { Job } from "bullmq";
-import type { BullmqJobs } from "./bullmq-jobs.ts";
+import type { Answer, BullmqJobs } from "./bullmq-jobs.ts";
 import type { JobHistory, JobRow } from "./job-history.ts";
 import type { JobLease } from "./job-queue.ts";
 import type { JobError, JobEventBody, JobManifest, JobRecord } from "./job.ts";
@@ -16,7 +16,7 @@ interface BullmqLeaseOptions {
   readonly limits: ResolvedQueueLimits;
   readonly jobs: BullmqJobs;
   /** Bounds how long an answer takes. */
-  readonly answer: <T>(work: () => Promise<T>) => Promise<T>;
+  readonly answer: Answer;
   /** Has BullMQ put the job to the finished ones. */
   readonly finish: () => Promise<void>;
   readonly changed: () => void;
@@ -45,6 +45,14 @@ export class BullmqLease implements JobLease {
         return { held: false, cancelRequested: false };
       }
       return { held, cancelRequested: history.cancelRequested };
+    });
+  }
+
+  cancelRequested(): Promise<boolean> {
+    return this.#inTurn(async () => {
+      const { history, jobs, token } = this.#options;
+      await jobs.catchUp(this.job.id, history);
+      return history.token === token && history.cancelRequested;
     });
   }
 

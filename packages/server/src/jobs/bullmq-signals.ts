@@ -4,7 +4,11 @@ import { JobSignals, type WaitOptions } from "./job-signals.ts";
 
 export const CLAIMS = "claims";
 
-/** If BullMQ's own events fail, everybody looks for changes once in a while. */
+/**
+ * BullMQ's own events can be lost: between two reads of a stream that has none yet, while its
+ * connection is down, and with a process that dies before it tells of its change. PostgreSQL tells of
+ * no additions in bulk. So everybody looks for changes once in a while.
+ */
 const POLL_MS = 1000;
 
 export class BullmqSignals {

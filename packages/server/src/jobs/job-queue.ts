@@ -74,6 +74,8 @@ export interface JobLease {
   readonly job: JobRecord;
   /** Keeps the lease for another `leaseMs`. To be called well before that, off any busy thread. */
   renew(): Promise<{ readonly held: boolean; readonly cancelRequested: boolean }>;
+  /** Whether the job was called off. Writes nothing, and costs little, however long the job's log. */
+  cancelRequested(): Promise<boolean>;
   append(events: readonly JobEventBody[]): Promise<boolean>;
   complete(manifest: JobManifest): Promise<boolean>;
   /** With `retry` the job waits and comes again while attempts are left. */

@@ -191,6 +191,10 @@ export class SqliteJobs {
     return { held: true, cancelRequested: held.cancel_requested === 1 };
   }
 
+  cancelRequested(lease: LeaseKey): boolean {
+    return this.#held(lease)?.cancel_requested === 1;
+  }
+
   append(lease: LeaseKey, events: readonly JobEventBody[]): boolean {
     const held = this.#held(lease);
     if (held) this.#tell(held, events, Date.now());

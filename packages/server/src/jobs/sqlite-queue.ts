@@ -132,6 +132,7 @@ class SqliteQueue implements JobQueue {
     return {
       job,
       renew: () => this.#write(() => this.#jobs.renew(key)),
+      cancelRequested: async () => this.#read(() => this.#jobs.cancelRequested(key)),
       append: (events) => change(() => this.#jobs.append(key, events)),
       complete: (manifest) => change(() => this.#jobs.complete(key, manifest)),
       fail: (error, { retry }) => handBack(() => this.#jobs.fail(key, error, retry)),

@@ -40,7 +40,6 @@ export interface AddressPolicyOptions {
 
 /** Where a connection goes. */
 export interface Destination {
-  readonly protocol: string;
   /** Without brackets. */
   readonly hostname: string;
   readonly port: number;
@@ -107,7 +106,7 @@ export class AddressPolicy {
 
 function destinationOf(url: URL): Destination {
   const port = url.port === "" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port);
-  return { protocol: url.protocol, hostname: plainHostname(url.hostname), port };
+  return { hostname: plainHostname(url.hostname), port };
 }
 
 /** Lower case, without the brackets of IPv6 and the dot of a fully qualified name. */

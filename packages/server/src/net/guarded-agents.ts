@@ -1,6 +1,5 @@
-/** The guard as agents of `node:http` and `node:https`, for libraries that take those. */
-import { Agent as HttpAgent, type AgentOptions, type ClientRequestArgs } from "node:http";
-import { Agent as HttpsAgent } from "node:https";
+/** The guard on agents of `node:http` and `node:https`, for libraries that take those. */
+import type { Agent, ClientRequestArgs } from "node:http";
 import type { LookupFunction } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Destination } from "./address-policy.ts";
@@ -10,59 +9,22 @@ export type Guard = (destination: Destination) => Promise<LookupFunction>;
 
 type Connected = (error: Error | null, stream: Duplex) => void;
 
-function destinationOf(protocol: string, options: ClientRequestArgs): Destination {
-  const defaultPort = protocol === "https:" ? 443 : 80;
-  return {
-    protocol,
-    hostname: options.host ?? options.hostname ?? "localhost",
-    port: Number(options.port ?? defaultPort),
+/**
+ * Has an agent ask the guard before each connection. It then connects to the checked addresses alone,
+ * also where a request asks for a local socket.
+ */
+export function guardAgent(agent: Agent, guard: Guard): void {
+  const connect = agent.createConnection.bind(agent);
+  agent.createConnection = (options: ClientRequestArgs, callback?: Connected): undefined => {
+    const { host, hostname, port } = options;
+    guard({ hostname: host ?? hostname ?? "localhost", port: Number(port) })
+      .then((lookup) => {
+        // Agents copy a request's socketPath to path, and whichever is set goes before host and port.
+        const stream = connect({ ...options, lookup, path: undefined, socketPath: undefined });
+        if (stream) callback?.(null, stream);
+      })
+      .catch((error: unknown) => {
+        callback?.(error instanceof Error ? error : new Error(String(error)), undefined as never);
+      });
   };
-}
-
-/** Connects by `connect` once the guard agrees, unless the request asks for a local socket. */
-function connectGuarded(
-  guard: Guard,
-  destination: Destination,
-  connect: (lookup: LookupFunction) => Duplex | null | undefined,
-  callback: Connected | undefined,
-): void {
-  const report = (error: unknown): void => {
-    callback?.(error instanceof Error ? error : new Error(String(error)), undefined as never);
-  };
-  guard(destination)
-    .then((lookup) => {
-      const stream = connect(lookup);
-      if (stream) callback?.(null, stream);
-    })
-    .catch(report);
-}
-
-export class GuardedHttpAgent extends HttpAgent {
-  readonly #guard: Guard;
-
-  constructor(guard: Guard, options: AgentOptions) {
-    super(options);
-    this.#guard = guard;
-  }
-
-  override createConnection(options: ClientRequestArgs, callback?: Connected): undefined {
-    const connect = (lookup: LookupFunction): Duplex | null | undefined =>
-      super.createConnection({ ...options, lookup, socketPath: undefined });
-    connectGuarded(this.#guard, destinationOf("http:", options), connect, callback);
-  }
-}
-
-export class GuardedHttpsAgent extends HttpsAgent {
-  readonly #guard: Guard;
-
-  constructor(guard: Guard, options: AgentOptions) {
-    super(options);
-    this.#guard = guard;
-  }
-
-  override createConnection(options: ClientRequestArgs, callback?: Connected): undefined {
-    const connect = (lookup: LookupFunction): Duplex | null | undefined =>
-      super.createConnection({ ...options, lookup, socketPath: undefined });
-    connectGuarded(this.#guard, destinationOf("https:", options), connect, callback);
-  }
 }

@@ -4,10 +4,10 @@
  * the `Host` header keep the name. Proxy variables of the environment are ignored on purpose: a
  * proxy would resolve names itself, past these checks.
  */
-import type { Agent as HttpAgent } from "node:http";
-import type { Agent as HttpsAgent } from "node:https";
+import { Agent as HttpAgent } from "node:http";
+import { Agent as HttpsAgent } from "node:https";
 import { Agent, buildConnector } from "undici";
-import { AddressPolicy, type AddressPolicyOptions, type Destination } from "./address-policy.ts";
+import { AddressPolicy, type AddressPolicyOptions } from "./address-policy.ts";
 import {
   pinnedLookup,
   resolveAllowed,
@@ -16,7 +16,7 @@ import {
 } from "./address-resolver.ts";
 import { type ConnectorLimits, defaultConnectorLimits } from "./connector-limits.ts";
 import { exchange, type GuardedRequest } from "./exchange.ts";
-import { GuardedHttpAgent, GuardedHttpsAgent } from "./guarded-agents.ts";
+import { type Guard, guardAgent } from "./guarded-agents.ts";
 
 export interface GuardedConnectorOptions extends AddressPolicyOptions, Partial<ConnectorLimits> {
   /** Resolves names; default: as the system does. */
@@ -55,14 +55,15 @@ export function createGuardedConnector(options: GuardedConnectorOptions = {}): G
   const limits: ConnectorLimits = { ...defaultConnectorLimits, ...withoutUndefined(options) };
   const policy = new AddressPolicy(options);
   const resolve = options.resolve ?? resolveWithSystem;
-  const guard = async (destination: Destination): Promise<ReturnType<typeof pinnedLookup>> =>
+  const guard: Guard = async (destination) =>
     pinnedLookup(
       await resolveAllowed(destination, { policy, resolve, timeoutMs: limits.connectTimeoutMs }),
     );
   const dispatcher = createDispatcher(guard, limits);
   const agentOptions = { keepAlive: true, maxSockets: limits.maxConnectionsPerOrigin };
-  const httpAgent = new GuardedHttpAgent(guard, agentOptions);
-  const httpsAgent = new GuardedHttpsAgent(guard, agentOptions);
+  const httpAgent = new HttpAgent(agentOptions);
+  const httpsAgent = new HttpsAgent(agentOptions);
+  for (const agent of [httpAgent, httpsAgent]) guardAgent(agent, guard);
   return {
     limits,
     httpAgent,
@@ -85,14 +86,11 @@ function withoutUndefined(options: GuardedConnectorOptions): Partial<ConnectorLi
   );
 }
 
-function createDispatcher(
-  guard: (destination: Destination) => Promise<ReturnType<typeof pinnedLookup>>,
-  limits: ConnectorLimits,
-): Agent {
+function createDispatcher(guard: Guard, limits: ConnectorLimits): Agent {
   const connect: buildConnector.connector = (options, callback) => {
     const { protocol, hostname } = options;
     const port = Number(options.port || (protocol === "https:" ? 443 : 80));
-    guard({ protocol, hostname: hostname.replace(/^\[(.*)\]$/, "$1"), port }).then(
+    guard({ hostname: hostname.replace(/^\[(.*)\]$/, "$1"), port }).then(
       (lookup) => {
         // A connector per connection, since the checked addresses belong to this one alone.
         const pinned = { lookup, timeout: limits.connectTimeoutMs, allowH2: false };

@@ -61,6 +61,8 @@ export function createPage(): Hono {
   const serve = async (c: Context, name: string, contentType: string): Promise<Response> => {
     const file = files.get(name) ?? readServed(name);
     files.set(name, file);
+    // What could not be read is read again for the next one.
+    file.catch(() => files.delete(name));
     const { body, etag } = await file;
     const sent = { ...headers, "content-type": contentType, etag };
     if (c.req.header("if-none-match") === etag) return c.body(null, 304, sent);

@@ -133,9 +133,16 @@ class FileAuditLog implements AuditLog {
     if (size < this.#maxBytes) return size;
     const first = JSON.parse(await firstLine(this.#path)) as AuditEntry;
     const number = String(first.sequence).padStart(12, "0");
-    await rename(this.#path, join(dirname(this.#path), `audit-${number}.jsonl`));
+    const rotated = join(dirname(this.#path), `audit-${number}.jsonl`);
+    await rename(this.#path, rotated);
     const full = this.#file;
-    this.#file = await open(this.#path, "a");
+    try {
+      this.#file = await open(this.#path, "a");
+    } catch (error) {
+      // The full file stays the newest, for the next entry to try again.
+      await rename(rotated, this.#path);
+      throw error;
+    }
     await full.close();
     return 0;
   }

@@ -22,7 +22,7 @@ export interface DispatcherOptions {
   readonly dataFolder: string;
   /** How long leases of the queue hold; the queue's own figure. Default 10,000. */
   readonly leaseMs?: number;
-  /** Longest time between two looks at `cancelRequested`. Default 200. */
+  /** Longest time between two looks at whether a job was called off. Default 200. */
   readonly watchMs?: number;
   /** Between two progress events. Default 500. */
   readonly progressMs?: number;

@@ -69,14 +69,12 @@ export class HeldJob {
   }
 
   async #run(): Promise<Ended> {
-    const { lease, worker, queue, dataFolder, draining, leaseMs, watchMs, settings } =
-      this.#options;
+    const { lease, worker, dataFolder, draining, leaseMs, watchMs, settings } = this.#options;
     const drain = (): void => this.#stop.abort(draining.reason);
     draining.addEventListener("abort", drain);
     if (draining.aborted) drain();
     using keeper = new LeaseKeeper({
       lease,
-      cancelRequested: async () => (await queue.get(lease.job.id))?.cancelRequested ?? false,
       leaseMs,
       watchMs,
       onStop: (stop) => this.#stop.abort(stop),

@@ -8,11 +8,9 @@ const RETRY_MS = 250;
 
 export interface LeaseKeeperOptions {
   readonly lease: JobLease;
-  /** Whether somebody has called the job off: a look that writes nothing. */
-  readonly cancelRequested: () => Promise<boolean>;
   /** How long the queue's leases hold. */
   readonly leaseMs: number;
-  /** Longest time between two looks at the lease and at `cancelRequested`. */
+  /** Longest time between two looks at the lease, and at whether the job was called off. */
   readonly watchMs: number;
   readonly onStop: (stop: AttemptStop) => void;
   /** The queue could not be asked; told once per outage. */
@@ -92,7 +90,7 @@ export class LeaseKeeper implements Disposable {
 
   async #look(): Promise<"cancelled" | "unknown"> {
     // An outage is the renewal's to tell.
-    const requested = await this.#options.cancelRequested().catch(() => false);
+    const requested = await this.#options.lease.cancelRequested().catch(() => false);
     return requested ? "cancelled" : "unknown";
   }
 

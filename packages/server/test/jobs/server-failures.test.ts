@@ -17,7 +17,7 @@ import { redisMissing, startRedis } from "../servers/redis.ts";
 const UNAVAILABLE = { code: "unavailable", hint: expect.any(String) as string };
 
 describe.each([
-  { name: "Redis", start: startRedis, missing: redisMissing },
+  { name: "Redis", start: () => startRedis({ flush: "always" }), missing: redisMissing },
   { name: "PostgreSQL", start: startPostgres, missing: postgresMissing },
 ])("the queue on $name", ({ name, start, missing }) => {
   const title = (text: string): string => (missing === undefined ? text : `${text} (${missing})`);
@@ -34,6 +34,7 @@ describe.each([
       await server.kill();
       await expect(queue.add(newJob())).rejects.toMatchObject(UNAVAILABLE);
       await expect(queue.get(lease.job.id)).rejects.toMatchObject(UNAVAILABLE);
+      await expect(queue.list({ limit: 1 })).rejects.toMatchObject(UNAVAILABLE);
       await expect(lease.renew()).rejects.toMatchObject(UNAVAILABLE);
       // A claim waits until the server is back.
       const nextClaim = claim(queue);

@@ -1,4 +1,5 @@
-import { request as httpRequest } from "node:http";
+import { type Agent, type RequestOptions, request as httpRequest } from "node:http";
+import { request as httpsRequest } from "node:https";
 import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { LatentSyncError } from "@ls/core";
 import { describe, expect, it } from "vitest";
@@ -20,6 +21,28 @@ async function failure(work: Promise<unknown>): Promise<LatentSyncError> {
 function names(table: Readonly<Record<string, readonly string[]>>): ResolveHost {
   return async (hostname) =>
     (table[hostname] ?? []).map((address) => ({ address, family: address.includes(":") ? 6 : 4 }));
+}
+
+/** Takes the first message of TLS, which names the host, and hangs up. */
+async function listenForHello(): Promise<AsyncDisposable & { port: number; hello: () => string }> {
+  let hello = "";
+  const server = createTcpServer((socket) => {
+    socket.once("data", (bytes) => {
+      hello = bytes.toString("latin1");
+      socket.destroy();
+    });
+    socket.on("error", () => {});
+  });
+  await new Promise<void>((resolve) => {
+    server.listen(0, "127.0.0.1", resolve);
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    hello: () => hello,
+    async [Symbol.asyncDispose]() {
+      server.close();
+    },
+  };
 }
 
 /** Everything that leads to this machine, its network or its cloud, in every spelling. */
@@ -195,18 +218,8 @@ describe("names", () => {
   });
 
   it("stay in the Host header and in TLS", async () => {
-    let hello = Buffer.alloc(0);
-    const tls = createTcpServer((socket) => {
-      socket.once("data", (bytes) => {
-        hello = bytes;
-        socket.destroy();
-      });
-      socket.on("error", () => {});
-    });
-    await new Promise<void>((resolve) => {
-      tls.listen(0, "127.0.0.1", resolve);
-    });
-    const { port } = tls.address() as AddressInfo;
+    await using tls = await listenForHello();
+    const { port } = tls;
     await using origin = await listen((request, response) => response.end(request.headers.host));
     await using connector = createGuardedConnector({
       allowedPrivateHosts: [`named.test:${origin.port}`, `named.test:${port}`],
@@ -216,8 +229,7 @@ describe("names", () => {
     expect(await plain.text()).toBe(`named.test:${origin.port}`);
     const error = await failure(connector.fetch(`https://named.test:${port}/`));
     expect(error.code).toBe("network");
-    expect(hello.toString("latin1")).toContain("named.test");
-    tls.close();
+    expect(tls.hello()).toContain("named.test");
   });
 
   it("that do not exist, or are not resolved in time, give typed errors", async () => {
@@ -452,9 +464,10 @@ describe("bodies", () => {
 });
 
 describe("agents for libraries", () => {
-  function get(url: string, agent: import("node:http").Agent): Promise<string> {
+  function get(url: string, agent: Agent, more: RequestOptions = {}): Promise<string> {
+    const send = url.startsWith("https:") ? httpsRequest : httpRequest;
     return new Promise((resolve, reject) => {
-      httpRequest(url, { agent }, (response) => {
+      send(url, { agent, ...more }, (response) => {
         response.setEncoding("utf8");
         let text = "";
         response.on("data", (part: string) => {
@@ -480,5 +493,27 @@ describe("agents for libraries", () => {
       const error = await failure(get(`http://${host}:${origin.port}/`, httpAgent));
       expect(error.code).toBe("forbidden");
     }
+  });
+
+  it("have it for https too, and keep the name in TLS", async () => {
+    await using tls = await listenForHello();
+    await using connector = createGuardedConnector({
+      allowedPrivateHosts: [`named.test:${tls.port}`],
+      resolve: names({ "named.test": ["127.0.0.1"], "inner.test": ["127.0.0.1"] }),
+    });
+    const { httpsAgent } = connector;
+    const refused = await failure(get(`https://inner.test:${tls.port}/`, httpsAgent));
+    expect(refused.code).toBe("forbidden");
+    expect(tls.hello()).toBe("");
+    // It hangs up on whoever gets there.
+    await expect(get(`https://named.test:${tls.port}/`, httpsAgent)).rejects.toThrow();
+    expect(tls.hello()).toContain("named.test");
+  });
+
+  it("go to the checked address where a request asks for a local socket", async () => {
+    await using origin = await listen((_request, response) => response.end("checked"));
+    await using connector = createGuardedConnector({ allowedPrivateHosts: [origin.host] });
+    const elsewhere = { socketPath: "/nonexistent/socket" };
+    expect(await get(`${origin.origin}/`, connector.httpAgent, elsewhere)).toBe("checked");
   });
 });

@@ -1,6 +1,8 @@
 import { readdir, readFile } from "node:fs/promises";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { createPage } from "../../src/page/page.ts";
+
+vi.mock("node:fs/promises", { spy: true });
 
 const page = createPage();
 const folder = new URL("../../page/", import.meta.url);
@@ -43,5 +45,13 @@ describe("page", () => {
     });
     expect(again.status).toBe(304);
     expect(await again.text()).toBe("");
+  });
+
+  it("is there again after a file could not be read once", async () => {
+    const fresh = createPage();
+    fresh.onError(() => new Response(null, { status: 500 }));
+    vi.mocked(readFile).mockRejectedValueOnce(new Error("EMFILE: too many open files"));
+    expect((await fresh.request("/")).status).toBe(500);
+    expect((await fresh.request("/")).status).toBe(200);
   });
 });

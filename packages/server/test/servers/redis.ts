@@ -22,8 +22,13 @@ export interface TestServer extends AsyncDisposable {
 }
 
 export interface RedisOptions {
-  /** Default: with an append-only file that is flushed every second. */
+  /** Whether there is an append-only file. Default true. */
   readonly appendOnly?: boolean;
+  /**
+   * When it is flushed. Default `everysec`, which may lose up to 2 s when the process is killed while
+   * the disk is busy; `always` loses nothing.
+   */
+  readonly flush?: "always" | "everysec";
 }
 
 export async function startRedis(options: RedisOptions = {}): Promise<TestServer> {
@@ -37,7 +42,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<TestServer
     ["--dir", folder],
     ["--save", ""],
     ["--appendonly", (options.appendOnly ?? true) ? "yes" : "no"],
-    ["--appendfsync", "everysec"],
+    ["--appendfsync", options.flush ?? "everysec"],
   ].flat();
   const start = async (): Promise<ServerProcess> => {
     const server = new ServerProcess(program, args, { cwd: folder });

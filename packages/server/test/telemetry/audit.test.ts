@@ -1,8 +1,10 @@
-import { appendFile, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { appendFile, mkdtemp, open, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { openAuditLog, readAudit, verifyAudit } from "../../src/telemetry/audit.ts";
+
+vi.mock("node:fs/promises", { spy: true });
 
 const create = {
   action: "job.create",
@@ -78,6 +80,18 @@ describe("audit log", () => {
       ["j2", 2],
     ]);
     expect((await verifyAudit({ folder })).broken).toBeUndefined();
+  });
+
+  it("goes on after its next file could not be opened once", async () => {
+    await using log = await openAuditLog({ folder, maxBytes: 1 });
+    await log.append({ ...create, jobId: "a" });
+    vi.mocked(open).mockRejectedValueOnce(new Error("EMFILE: too many open files"));
+    await expect(log.append({ ...create, jobId: "b" })).rejects.toThrow("EMFILE");
+    await log.append({ ...create, jobId: "c" });
+    const entries = await Array.fromAsync(readAudit({ folder }));
+    expect(entries.map(({ jobId }) => jobId)).toEqual(["a", "c"]);
+    expect(await verifyAudit({ folder })).toMatchObject({ entries: 2 });
+    expect(await readdir(folder)).toHaveLength(2);
   });
 
   it("does not go on after a damaged end", async () => {

@@ -21,6 +21,7 @@ function withLostAnswers(queue: JobQueue): JobQueue {
   const ofLease = (lease: JobLease): JobLease => ({
     job: lease.job,
     renew: () => lease.renew(),
+    cancelRequested: () => lease.cancelRequested(),
     append: (events) => lease.append(events),
     release: () => lease.release(),
     complete: losing("complete", (manifest) => lease.complete(manifest)),
