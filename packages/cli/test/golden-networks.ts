@@ -1,13 +1,6 @@
 /** Networks on a runtime, with the inputs and results of the official pipeline. */
-import {
-  float32,
-  type GraphKind,
-  type LatentSyncModel,
-  type Precision,
-  type Runtime,
-  type Tensor,
-} from "@ls/core";
-import { assertClose, goldenFile } from "@ls/testing";
+import type { GraphKind, LatentSyncModel, Precision, Runtime, Tensor } from "@ls/core";
+import { assertClose, goldenFile, goldenUNetFeeds } from "@ls/testing";
 import { assert } from "vitest";
 
 const TOLERANCE = 1e-4;
@@ -24,15 +17,7 @@ function unetCase(file: string): GoldenCase {
   return {
     what: file,
     kind: "unet",
-    feeds: () => {
-      const get = goldenFile(file);
-      const timestep = Float32Array.from(get("timestep").data as BigInt64Array, Number);
-      return {
-        sample: get("sample"),
-        timestep: float32([1], timestep),
-        encoder_hidden_states: get("encoder_hidden_states"),
-      };
-    },
+    feeds: () => goldenUNetFeeds(goldenFile(file)),
     expected: () => ({ noise_pred: goldenFile(file)("out") }),
   };
 }

@@ -5,6 +5,7 @@ import {
   difference,
   hasReference,
   goldenFile,
+  goldenUNetFeeds,
   reference,
   referenceTitle,
 } from "@ls/testing";
@@ -70,14 +71,6 @@ function buildGraph(options: BuildOptions & { readonly kind: NetworkKind }): Gra
         resolution,
       });
   }
-}
-
-function unetFeeds(get: (name: string) => Tensor): Record<string, Tensor> {
-  return {
-    sample: get("sample"),
-    timestep: float32([1], Float32Array.from(get("timestep").data as BigInt64Array, Number)),
-    encoder_hidden_states: get("encoder_hidden_states"),
-  };
 }
 
 /** The first frames of `[batch, channels, frames, height, width]`. */
@@ -147,10 +140,10 @@ describe.skipIf(!hasReference)(referenceTitle("networks on golden data"), () => 
       const optimization = profile.profile === "cpu" ? "all" : "basic";
       await using session = await openGraph(graph, optimization);
       const five = goldenFile("unet_f5");
-      const { noise_pred: out } = await session.run(unetFeeds(five));
+      const { noise_pred: out } = await session.run(goldenUNetFeeds(five));
       assertClose(out!, five("out"), TOLERANCE, "unet_f5");
       const sixteen = goldenFile("unet_f16");
-      const outputs = await session.run(unetFeeds(sixteen));
+      const outputs = await session.run(goldenUNetFeeds(sixteen));
       for (const [name, path] of Object.entries(TAPS)) {
         assertTap(outputs[path]!, sixteen(`tap_${name}`), path);
       }
@@ -190,7 +183,7 @@ describe.skipIf(!hasReference)(referenceTitle("networks on golden data"), () => 
       openGraph(buildGraph({ kind, ...options }), "basic");
     const unet = goldenFile("unet_f5");
     await using session = await open("unet");
-    assertDirection((await session.run(unetFeeds(unet)))["noise_pred"], unet("out"), "unet");
+    assertDirection((await session.run(goldenUNetFeeds(unet)))["noise_pred"], unet("out"), "unet");
     const vae = goldenFile("vae");
     await using encoder = await open("vae_encoder");
     const moments = await encoder.run({ image: vae("image") });
@@ -206,7 +199,7 @@ describe.skipIf(!hasReference)(referenceTitle("networks on golden data"), () => 
     const config = { ...model.unetConfig.model, useInflatedGroupnorm: true };
     const options = { profile: "cpu", precision: "float32", resolution: 128 } as const;
     await using session = await openGraph(buildUNet(config, model.unet, options), "basic");
-    const { noise_pred: actual } = await session.run(unetFeeds(get));
+    const { noise_pred: actual } = await session.run(goldenUNetFeeds(get));
     expect(difference(actual!.data, get("out").data).maxAbsolute).toBeGreaterThan(TOLERANCE);
   });
 });

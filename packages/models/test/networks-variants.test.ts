@@ -1,7 +1,7 @@
 /** Networks of many small configurations with random weights. */
 import { type GraphProfile, type Tensor, float32 } from "@ls/core";
 import { assertClose, difference } from "@ls/testing";
-import { assert, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import {
   createRandomTensors,
   publishedUNetConfigs,
@@ -24,23 +24,17 @@ import {
 } from "../src/networks/index.ts";
 import { openGraph as load, randomTensor, temporaryFolder, TestSession } from "./graph-session.ts";
 import * as plain from "./layer-reference.ts";
+import {
+  noise,
+  SMALL,
+  BUILD_OPTIONS,
+  unetFeeds,
+  type UNetFeeds,
+  unetSource,
+} from "./small-unet.ts";
 import { thrown } from "./temporary-folder.ts";
 
 const PUBLISHED = publishedUNetConfigs.stage2.model;
-
-/** Two blocks of 32 and 64 channels with everything that the published network has. */
-const SMALL: UNetModelConfig = {
-  ...PUBLISHED,
-  attentionHeadDim: [4, 4],
-  blockOutChannels: [32, 64],
-  crossAttentionDim: 24,
-  downBlockTypes: ["CrossAttnDownBlock3D", "DownBlock3D"],
-  layersPerBlock: 1,
-  upBlockTypes: ["UpBlock3D", "CrossAttnUpBlock3D"],
-  // Down blocks stand at 1 and 2, up blocks at 8 and 4.
-  motionModuleResolutions: [1, 2, 4, 8],
-};
-
 const MOTION = SMALL.motionModule;
 
 const VARIANTS: Readonly<Record<string, Partial<UNetModelConfig>>> = {
@@ -86,29 +80,12 @@ const VARIANTS: Readonly<Record<string, Partial<UNetModelConfig>>> = {
   },
 };
 
-const OPTIONS = { profile: "cpu", precision: "float32", resolution: 64, audioTokens: 6 } as const;
-
 function configOf(variant: Partial<UNetModelConfig>): UNetModelConfig {
   return { ...SMALL, ...variant };
 }
 
-function unetSource(config: UNetModelConfig): TensorSource {
-  return createRandomTensors(expectedUNetTensors(config), { seed: 5 });
-}
-
 function unetGraph(config: UNetModelConfig, options: Partial<UNetOptions> = {}): Graph {
-  return buildUNet(config, unetSource(config), { ...OPTIONS, ...options });
-}
-
-function unetFeeds(
-  config: UNetModelConfig,
-  { batch = 1, frames = 2, seed = 1, side = 8 } = {},
-): Record<string, Tensor<"float32">> {
-  return {
-    sample: randomTensor([batch, config.inChannels, frames, side, side], seed),
-    timestep: float32([1], Float32Array.of(437)),
-    encoder_hidden_states: randomTensor([batch * frames, 6, config.crossAttentionDim], seed + 1),
-  };
+  return buildUNet(config, unetSource(config), { ...BUILD_OPTIONS, ...options });
 }
 
 /** Many graphs, so loaded quickly; golden data runs with all optimizations. */
@@ -132,11 +109,8 @@ function pickFrames(tensor: Tensor, order: readonly number[]): Tensor<"float32">
 }
 
 /** The same for feeds of one batch. */
-function pickFeeds(
-  feeds: Record<string, Tensor<"float32">>,
-  order: readonly number[],
-): Record<string, Tensor<"float32">> {
-  const audio = feeds["encoder_hidden_states"]!;
+function pickFeeds(feeds: UNetFeeds, order: readonly number[]): UNetFeeds {
+  const { sample, encoder_hidden_states: audio } = feeds;
   const [, tokens = 0, width = 0] = audio.dims;
   const size = tokens * width;
   const data = new Float32Array(order.length * size);
@@ -145,15 +119,9 @@ function pickFeeds(
   }
   return {
     ...feeds,
-    sample: pickFrames(feeds["sample"]!, order),
+    sample: pickFrames(sample, order),
     encoder_hidden_states: float32([order.length, tokens, width], data),
   };
-}
-
-async function noise(session: TestSession, feeds: Record<string, Tensor>): Promise<Tensor> {
-  const { noise_pred: output } = await session.run(feeds);
-  assert(output !== undefined);
-  return output;
 }
 
 describe("expected tensors", () => {
@@ -221,7 +189,7 @@ describe.each(Object.entries(VARIANTS))("UNet, %s", (_name, variant) => {
     await using folder = await temporaryFolder();
     const source = unetSource(config);
     const build = (options: Partial<UNetOptions>): Graph =>
-      buildUNet(config, source, { ...OPTIONS, ...options });
+      buildUNet(config, source, { ...BUILD_OPTIONS, ...options });
     const paths = await writeGraphs({
       directory: folder.path,
       graphs: [
@@ -251,7 +219,7 @@ describe("UNet", () => {
       const feeds = unetFeeds(SMALL, { frames });
       const output = await noise(session, feeds);
       expect(output.dims).toEqual([1, 4, frames, 8, 8]);
-      const [sample, audio] = [feeds["sample"]!, feeds["encoder_hidden_states"]!];
+      const { sample, encoder_hidden_states: audio } = feeds;
       const twice = (tensor: Tensor<"float32">): Tensor<"float32"> =>
         float32(
           [tensor.dims[0]! * 2, ...tensor.dims.slice(1)],
@@ -279,7 +247,7 @@ describe("UNet", () => {
     });
     const source = unetSource(deep);
     const open = (options: Partial<UNetOptions>): Promise<TestSession> =>
-      openGraph(buildUNet(deep, source, { ...OPTIONS, resolution: 8 * side, ...options }));
+      openGraph(buildUNet(deep, source, { ...BUILD_OPTIONS, resolution: 8 * side, ...options }));
     const feeds = unetFeeds(deep, { side });
     await using full = await open({ kind: "unet_deepcache_full" });
     const { noise_pred: expected, deep_features: features } = await full.run(feeds);
@@ -325,7 +293,7 @@ describe("UNet", () => {
       const later = await noise(session, { ...feeds, timestep: float32([1], Float32Array.of(12)) });
       expect(difference(later.data, output.data).maxAbsolute).toBeGreaterThan(1e-4);
       const { encoder_hidden_states: other } = unetFeeds(config, { seed: 9 });
-      const heard = await noise(session, { ...feeds, encoder_hidden_states: other! });
+      const heard = await noise(session, { ...feeds, encoder_hidden_states: other });
       const change = difference(heard.data, output.data).maxAbsolute;
       if (addAudioLayer) expect(change).toBeGreaterThan(1e-4);
       else expect(change).toBe(0);
@@ -353,7 +321,7 @@ describe("UNet", () => {
 
   it("uses standard operators only for TensorRT, and fused ones where a profile has them", () => {
     const kinds = (profile: GraphProfile): Set<string> => {
-      const graph = buildUNet(PUBLISHED, undefined, { ...OPTIONS, profile, resolution: 256 });
+      const graph = buildUNet(PUBLISHED, undefined, { ...BUILD_OPTIONS, profile, resolution: 256 });
       return new Set(graph.nodes.filter(({ domain }) => domain !== "").map(({ type }) => type));
     };
     expect(kinds("tensorrt")).toEqual(new Set());
@@ -369,7 +337,7 @@ describe("UNet", () => {
         "SkipGroupNorm",
       ]),
     );
-    const graph = buildUNet(PUBLISHED, undefined, { ...OPTIONS, resolution: 256 });
+    const graph = buildUNet(PUBLISHED, undefined, { ...BUILD_OPTIONS, resolution: 256 });
     expect(graph.opsets.get("")).toBe(20);
   });
 
@@ -404,11 +372,11 @@ describe("UNet", () => {
     expect(refused({ batch: 1.5 })).toContain("batch");
     expect(refused({ taps: ["down_blocks.9"] })).toContain("down_blocks.9");
     const source = unetSource(configOf({ crossAttentionDim: 32 }));
-    const mismatch = thrown(() => buildUNet(SMALL, source, OPTIONS));
+    const mismatch = thrown(() => buildUNet(SMALL, source, BUILD_OPTIONS));
     expect(mismatch).toMatchObject({ code: "invalid_model" });
     expect(mismatch.message).toMatch(/attn2\.to_k\.weight has shape \[32, 32\].*needs \[32, 24\]/u);
     const bare = unetSource(configOf({ useMotionModule: false }));
-    expect(thrown(() => buildUNet(SMALL, bare, OPTIONS)).message).toContain("motion_modules");
+    expect(thrown(() => buildUNet(SMALL, bare, BUILD_OPTIONS)).message).toContain("motion_modules");
     const odd = configOf({ useLinearProjection: true, attentionHeadDim: [3, 3] });
     expect(thrown(() => unetGraph(odd)).message).toContain("use_linear_projection");
     const narrow = configOf({ blockOutChannels: [48, 64], normNumGroups: 16 });
@@ -424,7 +392,7 @@ const VAE: VaeConfig = {
 };
 
 describe("VAE", () => {
-  const options = { ...OPTIONS, expandFused: true };
+  const options = { ...BUILD_OPTIONS, expandFused: true };
   const image = randomTensor([2, 3, 64, 64], 1);
   const latents = randomTensor([2, 4, 8, 8], 2);
 

@@ -2,30 +2,14 @@
 import { type GraphProfile, type Tensor, float32 } from "@ls/core";
 import { assertClose } from "@ls/testing";
 import { assert, describe, expect, it } from "vitest";
-import {
-  createRandomTensors,
-  publishedUNetConfigs,
-  type UNetModelConfig,
-} from "../src/checkpoint/index.ts";
-import { buildUNet, buildUNetGroup, expectedUNetTensors } from "../src/networks/index.ts";
+import { buildUNet, buildUNetGroup } from "../src/networks/index.ts";
 import { openGraph, randomTensor, type TestSession } from "./graph-session.ts";
+import { SIDE, SMALL, BUILD_OPTIONS, unetFeeds, unetSource } from "./small-unet.ts";
 import { thrown } from "./temporary-folder.ts";
 
-const CONFIG: UNetModelConfig = {
-  ...publishedUNetConfigs.stage2.model,
-  attentionHeadDim: [4, 4],
-  blockOutChannels: [32, 64],
-  crossAttentionDim: 24,
-  downBlockTypes: ["CrossAttnDownBlock3D", "DownBlock3D"],
-  layersPerBlock: 1,
-  upBlockTypes: ["UpBlock3D", "CrossAttnUpBlock3D"],
-};
-const SOURCE = createRandomTensors(expectedUNetTensors(CONFIG), { seed: 5 });
-const SIDE = 8;
+const SOURCE = unetSource(SMALL);
 const FRAMES = 2;
 const LATENT_CHANNELS = 4;
-const TOKENS = 6;
-const OPTIONS = { precision: "float32", resolution: 8 * SIDE, audioTokens: TOKENS } as const;
 
 /** `a, b, p, q, s` of each step. */
 type Coefficients = readonly (readonly [number, number, number, number, number])[];
@@ -44,11 +28,9 @@ interface Feeds {
 }
 
 function feedsOf(batch: number): Feeds {
-  return {
-    sample: randomTensor([batch, CONFIG.inChannels, FRAMES, SIDE, SIDE], 1),
-    audio: randomTensor([batch * FRAMES, TOKENS, CONFIG.crossAttentionDim], 2),
-    history: randomTensor([batch, LATENT_CHANNELS, FRAMES, SIDE, SIDE], 3),
-  };
+  const { sample, encoder_hidden_states: audio } = unetFeeds(SMALL, { batch, frames: FRAMES });
+  const history = randomTensor([batch, LATENT_CHANNELS, FRAMES, SIDE, SIDE], 3);
+  return { sample, audio, history };
 }
 
 /** The same steps by the graphs of one step each, with the updates in plain code. */
@@ -57,7 +39,7 @@ async function oneByOne(
   { steps, guided }: { readonly steps: number; readonly guided: boolean },
 ): Promise<{ readonly latents: Float32Array[]; readonly history: Float32Array }> {
   const open = (kind: "unet_deepcache_full" | "unet_deepcache_shallow"): Promise<TestSession> =>
-    openGraph(buildUNet(CONFIG, SOURCE, { ...OPTIONS, profile: "cpu", kind, guided }), "basic");
+    openGraph(buildUNet(SMALL, SOURCE, { ...BUILD_OPTIONS, kind, guided }), "basic");
   await using full = await open("unet_deepcache_full");
   await using shallow = await open("unet_deepcache_shallow");
   const batch = sample.dims[0]!;
@@ -111,7 +93,7 @@ describe("a group of steps", () => {
     const feeds = feedsOf(batch);
     const expected = await oneByOne(feeds, { steps, guided });
     for (const profile of profiles) {
-      const graph = buildUNetGroup(CONFIG, SOURCE, { ...OPTIONS, ...profile, steps, guided });
+      const graph = buildUNetGroup(SMALL, SOURCE, { ...BUILD_OPTIONS, ...profile, steps, guided });
       await using session = await openGraph(graph, "basic");
       const { latents, next_history: history } = await session.run({
         sample: feeds.sample,
@@ -129,7 +111,11 @@ describe("a group of steps", () => {
   });
 
   it("computes the audio's keys and values of a layer once", () => {
-    const graph = buildUNetGroup(CONFIG, undefined, { ...OPTIONS, profile: "tensorrt", steps: 3 });
+    const graph = buildUNetGroup(SMALL, undefined, {
+      ...BUILD_OPTIONS,
+      profile: "tensorrt",
+      steps: 3,
+    });
     const layer = "up_blocks.1.attentions.1.transformer_blocks.0.attn2";
     const uses = (name: string): number =>
       graph.nodes.filter(({ inputs }) =>
@@ -141,16 +127,16 @@ describe("a group of steps", () => {
   });
 
   it("shares its weights with the graphs of single steps, by name", () => {
-    const options = { ...OPTIONS, profile: "cuda", guided: true } as const;
-    const single = buildUNet(CONFIG, undefined, { ...options, kind: "unet_deepcache_full" });
-    const group = buildUNetGroup(CONFIG, undefined, { ...options, steps: 3 });
+    const options = { ...BUILD_OPTIONS, profile: "cuda", guided: true } as const;
+    const single = buildUNet(SMALL, undefined, { ...options, kind: "unet_deepcache_full" });
+    const group = buildUNetGroup(SMALL, undefined, { ...options, steps: 3 });
     expect([...group.initializers.keys()].sort()).toEqual([...single.initializers.keys()].sort());
     expect(group.name).toBe("unet_group_3_guided");
   });
 
   it("refuses a group of no steps", () => {
     const build = (): unknown =>
-      buildUNetGroup(CONFIG, undefined, { ...OPTIONS, profile: "cuda", steps: 0 });
+      buildUNetGroup(SMALL, undefined, { ...BUILD_OPTIONS, profile: "cuda", steps: 0 });
     expect(thrown(build).message).toContain("steps must be an integer of at least 1");
   });
 });

@@ -2,31 +2,26 @@
 import { float32, type GraphProfile, type Tensor } from "@ls/core";
 import {
   assertClose,
+  goldenFile,
+  goldenUNetFeeds,
   hasReference,
-  readGoldenTensors,
   reference,
   referenceTitle,
 } from "@ls/testing";
-import { assert, describe, expect, it } from "vitest";
-import {
-  createRandomTensors,
-  openModelFolder,
-  publishedUNetConfigs,
-  type UNetModelConfig,
-} from "../src/checkpoint/index.ts";
+import { describe, expect, it } from "vitest";
+import { openModelFolder, type UNetModelConfig } from "../src/checkpoint/index.ts";
 import type { Graph } from "../src/graph/index.ts";
-import { buildUNet, expectedUNetTensors, type UNetOptions } from "../src/networks/index.ts";
-import { openGraph, randomTensor, type TestSession } from "./graph-session.ts";
-
-const SMALL: UNetModelConfig = {
-  ...publishedUNetConfigs.stage2.model,
-  attentionHeadDim: [4, 4],
-  blockOutChannels: [32, 64],
-  crossAttentionDim: 24,
-  downBlockTypes: ["CrossAttnDownBlock3D", "DownBlock3D"],
-  layersPerBlock: 1,
-  upBlockTypes: ["UpBlock3D", "CrossAttnUpBlock3D"],
-};
+import { buildUNet, type UNetOptions } from "../src/networks/index.ts";
+import { openGraph, type TestSession } from "./graph-session.ts";
+import {
+  noise,
+  SIDE,
+  SMALL,
+  BUILD_OPTIONS,
+  unetFeeds,
+  type UNetFeeds,
+  unetSource,
+} from "./small-unet.ts";
 
 /** Where silence and speech part: in the first layer, after skips of both kinds, never. */
 const VARIANTS: Readonly<Record<string, Partial<UNetModelConfig>>> = {
@@ -43,14 +38,6 @@ const VARIANTS: Readonly<Record<string, Partial<UNetModelConfig>>> = {
   "no audio layer": { addAudioLayer: false },
 };
 
-const SIDE = 8;
-const TOKENS = 6;
-const OPTIONS = {
-  profile: "cpu",
-  precision: "float32",
-  resolution: 8 * SIDE,
-  audioTokens: TOKENS,
-} as const;
 const PROFILES: readonly { profile: GraphProfile; expandFused?: boolean }[] = [
   { profile: "cpu" },
   { profile: "tensorrt" },
@@ -58,20 +45,10 @@ const PROFILES: readonly { profile: GraphProfile; expandFused?: boolean }[] = [
   { profile: "cuda", expandFused: true },
 ];
 
-type Feeds = Readonly<Record<string, Tensor<"float32">>>;
-
-function feedsOf(config: UNetModelConfig, batch: number, frames: number): Feeds {
-  return {
-    sample: randomTensor([batch, config.inChannels, frames, SIDE, SIDE], 1),
-    timestep: float32([1], Float32Array.of(437)),
-    encoder_hidden_states: randomTensor([batch * frames, TOKENS, config.crossAttentionDim], 2),
-  };
-}
-
 /** The same for a batch that holds silence before the speech. */
-function withSilence(feeds: Feeds): Feeds {
-  const before = (name: string, factor: 0 | 1): Tensor<"float32"> => {
-    const { dims, data } = feeds[name]!;
+function withSilence(feeds: UNetFeeds): UNetFeeds {
+  const before = (name: keyof UNetFeeds, factor: 0 | 1): Tensor<"float32"> => {
+    const { dims, data } = feeds[name];
     const both = new Float32Array(2 * data.length);
     if (factor === 1) both.set(data);
     both.set(data, data.length);
@@ -84,20 +61,14 @@ function withSilence(feeds: Feeds): Feeds {
   };
 }
 
-async function noise(session: TestSession, feeds: Record<string, Tensor>): Promise<Tensor> {
-  const { noise_pred: output } = await session.run(feeds);
-  assert(output !== undefined);
-  return output;
-}
-
 describe.each(Object.entries(VARIANTS))("UNet with silence, %s", (_name, variant) => {
   const config = { ...SMALL, ...variant };
-  const source = createRandomTensors(expectedUNetTensors(config), { seed: 5 });
+  const source = unetSource(config);
   const open = (options: Partial<UNetOptions>): Promise<TestSession> =>
-    openGraph(buildUNet(config, source, { ...OPTIONS, ...options }), "basic");
+    openGraph(buildUNet(config, source, { ...BUILD_OPTIONS, ...options }), "basic");
 
   it("answers for two chunks as if silence were audio, whole and by DeepCache's parts", async () => {
-    const feeds = feedsOf(config, 2, 3);
+    const feeds = unetFeeds(config, { batch: 2, frames: 3 });
     await using plain = await open({ kind: "unet_deepcache_full" });
     const { noise_pred: expected, deep_features: features } = await plain.run(withSilence(feeds));
     await using full = await open({ kind: "unet_deepcache_full", guided: true });
@@ -111,13 +82,13 @@ describe.each(Object.entries(VARIANTS))("UNet with silence, %s", (_name, variant
 });
 
 describe("UNet with silence", () => {
-  const source = createRandomTensors(expectedUNetTensors(SMALL), { seed: 5 });
+  const source = unetSource(SMALL);
   const build = (options: Partial<UNetOptions>): Graph =>
-    buildUNet(SMALL, source, { ...OPTIONS, guided: true, ...options });
+    buildUNet(SMALL, source, { ...BUILD_OPTIONS, guided: true, ...options });
 
   it("is the same in every profile, symbolic or static, and chunk by chunk", async () => {
-    const feeds = feedsOf(SMALL, 2, 2);
-    await using plain = await openGraph(buildUNet(SMALL, source, OPTIONS), "basic");
+    const feeds = unetFeeds(SMALL, { batch: 2 });
+    await using plain = await openGraph(buildUNet(SMALL, source, BUILD_OPTIONS), "basic");
     const expected = await noise(plain, withSilence(feeds));
     for (const options of [...PROFILES, { batch: 2, frames: 2 }]) {
       await using session = await openGraph(build(options), "basic");
@@ -132,9 +103,9 @@ describe("UNet with silence", () => {
       };
       const { sample, encoder_hidden_states: audio, timestep } = feeds;
       const answer = await noise(single, {
-        sample: part(sample!),
-        encoder_hidden_states: part(audio!),
-        timestep: timestep!,
+        sample: part(sample),
+        encoder_hidden_states: part(audio),
+        timestep,
       });
       const size = expected.data.length / 4;
       const of = (index: number): Float32Array =>
@@ -148,7 +119,7 @@ describe("UNet with silence", () => {
     const count = (graph: Graph, type: string): number =>
       graph.nodes.filter((node) => node.type === type).length;
     const guided = build({});
-    const plain = buildUNet(SMALL, source, OPTIONS);
+    const plain = buildUNet(SMALL, source, BUILD_OPTIONS);
     expect(count(guided, "Conv")).toBe(count(plain, "Conv"));
     expect([...guided.initializers.keys()].sort()).toEqual([...plain.initializers.keys()].sort());
     const shapes = [...guided.inputs, ...guided.outputs].map(({ name, shape }) =>
@@ -168,12 +139,8 @@ describe.skipIf(!hasReference)(referenceTitle("unet_f5 with silence before its s
     "$profile gives what the plain graph gives, which is golden",
     async (profile) => {
       await using model = await openModelFolder(reference("model"));
-      const golden = readGoldenTensors(reference("unet_f5.safetensors"));
-      const feeds = {
-        sample: golden.get("sample") as Tensor<"float32">,
-        encoder_hidden_states: golden.get("encoder_hidden_states") as Tensor<"float32">,
-        timestep: float32([1], Float32Array.of(481)),
-      };
+      const golden = goldenFile("unet_f5");
+      const feeds = goldenUNetFeeds(golden) as UNetFeeds;
       const options = {
         precision: "float32",
         resolution: model.unetConfig.data.resolution,
@@ -183,7 +150,7 @@ describe.skipIf(!hasReference)(referenceTitle("unet_f5 with silence before its s
       await using guided = await open({ ...options, ...profile, guided: true });
       const actual = await noise(guided, feeds);
       // The speech's half is the official network's own answer.
-      const out = golden.get("out") as Tensor<"float32">;
+      const out = golden("out") as Tensor<"float32">;
       const half = (actual.data as Float32Array).slice(out.data.length);
       assertClose(float32(out.dims, half), out, 1e-4, "speech");
       if (profile.profile !== "cpu") return;

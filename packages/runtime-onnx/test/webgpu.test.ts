@@ -1,9 +1,6 @@
 /** WebGPU on the machine's GPU or, where there is none, on a Vulkan device in software. */
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
-import { useSoftwareVulkan } from "@ls/testing";
+import { runProgram, useSoftwareVulkan } from "@ls/testing";
 import { runtimeConformance } from "@ls/testing/conformance";
 import { describe, expect, it } from "vitest";
 import { createOnnxRuntime, probeDevices } from "../src/index.ts";
@@ -25,10 +22,7 @@ describe.skipIf(reason !== "")(`a process that used WebGPU${reason}`, () => {
     { ending: "left open", expected: 0 },
     { ending: "exit when idle", expected: 5 },
   ])("ends with $expected: $ending", async ({ ending, expected }) => {
-    const child = spawn(process.execPath, [program, ending, "worker", "webgpu"], {
-      stdio: ["ignore", "ignore", "pipe"],
-    });
-    const [errors, [code, signal]] = await Promise.all([text(child.stderr), once(child, "close")]);
+    const { code, signal, errors } = await runProgram(program, [ending, "worker", "webgpu"]);
     expect({ code, signal }, errors).toEqual({ code: expected, signal: null });
   });
 });

@@ -1,4 +1,4 @@
-import type { Tensor } from "@ls/core";
+import { float32, type Tensor } from "@ls/core";
 import { reference } from "./reference.ts";
 import { readGoldenTensors } from "./safetensors.ts";
 
@@ -9,5 +9,18 @@ export function goldenFile(file: string): (name: string) => Tensor {
     const tensor = tensors.get(name);
     if (tensor === undefined) throw new Error(`${file} has no ${name}.`);
     return tensor;
+  };
+}
+
+/** What the UNet's graphs are fed with, from a golden file of its inputs: the timestep is an integer there. */
+export function goldenUNetFeeds(get: (name: string) => Tensor): {
+  readonly sample: Tensor;
+  readonly timestep: Tensor<"float32">;
+  readonly encoder_hidden_states: Tensor;
+} {
+  return {
+    sample: get("sample"),
+    timestep: float32([1], Float32Array.from(get("timestep").data as BigInt64Array, Number)),
+    encoder_hidden_states: get("encoder_hidden_states"),
   };
 }

@@ -2,7 +2,16 @@
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { LatentSyncError, type RgbImage, type VideoFrame, type VideoReader } from "@ls/core";
+import {
+  type ImagePatch,
+  LatentSyncError,
+  type RgbImage,
+  type VideoFrame,
+  type VideoReader,
+  type VideoReadOptions,
+  type VideoSink,
+  type VideoWriterOptions,
+} from "@ls/core";
 import {
   AV_CODEC_FLAG_GLOBAL_HEADER,
   AV_FRAME_FLAG_INTERLACED,
@@ -161,17 +170,17 @@ export async function writeVideo(video: TestVideo): Promise<string> {
   return video.path;
 }
 
-/** A 16-bit WAV file; `sample` gives -1 to 1. */
+/** A 16-bit WAV file, by default of 16 kHz and one channel; `sample` gives -1 to 1. */
 export async function writeWav(
   path: string,
   options: {
-    readonly sampleRateHz: number;
-    readonly channels: number;
+    readonly sampleRateHz?: number;
+    readonly channels?: number;
     readonly seconds: number;
     readonly sample?: (index: number) => number;
   },
 ): Promise<string> {
-  const { sampleRateHz, channels, seconds } = options;
+  const { sampleRateHz = 16_000, channels = 1, seconds } = options;
   const sample = options.sample ?? ((index: number) => 0.3 * Math.sin(index / 20));
   const count = Math.round(sampleRateHz * seconds);
   const file = Buffer.alloc(44 + count * channels * 2);
@@ -225,6 +234,30 @@ export async function readAll(
 export async function decode(path: string): Promise<RgbImage[]> {
   await using reader = await createFfmpegVideoSource().open(path);
   return await readAll(reader);
+}
+
+export interface CopyOptions extends Omit<VideoWriterOptions, "source">, VideoReadOptions {
+  readonly sink: VideoSink;
+  /** Patches over a frame. Default: none. */
+  readonly edit?: (frame: VideoFrame) => Promise<readonly ImagePatch[]>;
+}
+
+/**
+ * Copies a video through the reader and a writer: every frame, at its own time if `framesPerSecond`
+ * is `source`.
+ * @returns the path of the copy.
+ */
+export async function copyVideo(input: string, options: CopyOptions): Promise<string> {
+  const { sink, edit, ...files } = options;
+  await using source = await createFfmpegVideoSource().open(input, options);
+  await using writer = await sink.create({ ...files, source });
+  for await (const decoded of source.frames()) {
+    using frame = decoded;
+    const timeSeconds = options.framesPerSecond === "source" ? frame.timeSeconds : undefined;
+    await writer.write(frame, await edit?.(frame), timeSeconds);
+  }
+  await writer.finish();
+  return options.path;
 }
 
 export async function firstFrame(reader: VideoReader): Promise<VideoFrame> {

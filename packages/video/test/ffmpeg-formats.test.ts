@@ -14,6 +14,8 @@ import {
 import { MediaInput } from "../src/ffmpeg/media-input.ts";
 import { FfmpegVideoReader } from "../src/ffmpeg/video-reader.ts";
 import {
+  type CopyOptions,
+  copyVideo,
   expectNear,
   firstFrame,
   latentSyncError,
@@ -41,25 +43,18 @@ function video(name: string, settings: Partial<TestVideo> = {}): Promise<string>
   });
 }
 
-interface CopyOptions extends FfmpegVideoSinkOptions {
-  readonly edit?: (frame: VideoFrame) => Promise<readonly ImagePatch[]>;
-  readonly metadata?: Readonly<Record<string, string>>;
-}
-
-async function copy(input: string, output: string, options: CopyOptions): Promise<string> {
-  const { edit, metadata = {}, ...sinkOptions } = options;
-  const sound = { sampleRateHz: 16_000, channels: 1, seconds: 2 };
-  const audioPath = await writeWav(file("sound.wav"), sound);
-  await using reader = await source.open(input);
-  const path = file(output);
-  const sink = createFfmpegVideoSink(sinkOptions);
-  await using writer = await sink.create({ path, source: reader, audioPath, metadata });
-  for await (const frame of reader.frames()) {
-    using owned = frame;
-    await writer.write(owned, await edit?.(owned), owned.timeSeconds);
-  }
-  await writer.finish();
-  return path;
+async function copy(
+  input: string,
+  output: string,
+  options: FfmpegVideoSinkOptions & Pick<CopyOptions, "edit" | "metadata">,
+): Promise<string> {
+  return await copyVideo(input, {
+    ...options,
+    sink: createFfmpegVideoSink(options),
+    path: file(output),
+    audioPath: await writeWav(file("sound.wav"), { seconds: 2 }),
+    framesPerSecond: "source",
+  });
 }
 
 const PATCH: Rectangle = { x: 13, y: 9, width: 30, height: 21 };

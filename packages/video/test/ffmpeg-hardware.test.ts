@@ -26,7 +26,7 @@ import { allocateFrame, framePlanes, referenceFrame } from "../src/ffmpeg/native
 import { VIDEO_ENCODERS } from "../src/ffmpeg/output-format.ts";
 import { FfmpegVideoReader } from "../src/ffmpeg/video-reader.ts";
 import { FfmpegVideoWriter } from "../src/ffmpeg/video-writer.ts";
-import { type TestVideo, useFolder, writeVideo, writeWav } from "./ffmpeg-fixtures.ts";
+import { copyVideo, type TestVideo, useFolder, writeVideo, writeWav } from "./ffmpeg-fixtures.ts";
 
 const file = useFolder();
 const FRAMES = 14;
@@ -204,23 +204,13 @@ describe("decoding", () => {
 
 /** The file that is written for the pictures of `input`. */
 async function written(name: string, hardware: VideoHardware, input: string): Promise<Uint8Array> {
-  const path = file(name);
-  const audioPath = await writeWav(file("sound.wav"), {
-    sampleRateHz: 16_000,
-    channels: 1,
-    seconds: 1,
-  });
-  await using source = await createFfmpegVideoSource().open(input);
   const profile = VIDEO_ENCODERS.h264;
-  await using writer = await FfmpegVideoWriter.create(
-    { path, source, audioPath },
-    { codec: "h264", profile, crf: 18, preset: undefined, hardware },
-  );
-  for await (const decoded of source.frames()) {
-    using frame = decoded;
-    await writer.write(frame);
-  }
-  await writer.finish();
+  const settings = { codec: "h264", profile, crf: 18, preset: undefined, hardware } as const;
+  const path = await copyVideo(input, {
+    sink: { create: (options) => FfmpegVideoWriter.create(options, settings) },
+    path: file(name),
+    audioPath: await writeWav(file("sound.wav"), { seconds: 1 }),
+  });
   return await readFile(path);
 }
 

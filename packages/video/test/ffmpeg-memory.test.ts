@@ -42,11 +42,7 @@ describe("memory", () => {
 
   it("comes back from writers that were abandoned or finished", async () => {
     const path = await video("source.mp4", 4, 320, 240);
-    const audioPath = await writeWav(file("s.wav"), {
-      sampleRateHz: 16_000,
-      channels: 1,
-      seconds: 1,
-    });
+    const audioPath = await writeWav(file("s.wav"), { seconds: 1 });
     const sink = createFfmpegVideoSink({ preset: "ultrafast" });
     const write = async (finish: boolean): Promise<void> => {
       await using reader = await source.open(path);

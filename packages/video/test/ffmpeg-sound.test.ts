@@ -1,14 +1,9 @@
 import { AVMEDIA_TYPE_AUDIO, FF_ENCODER_FFV1 } from "node-av/constants";
 import { Codec, CodecContext, Frame, Packet } from "node-av/lib";
 import { describe, expect, it } from "vitest";
-import {
-  createFfmpegVideoSink,
-  createFfmpegVideoSource,
-  probeVideo,
-  type VideoCodec,
-} from "../src/ffmpeg/index.ts";
+import { createFfmpegVideoSink, probeVideo, type VideoCodec } from "../src/ffmpeg/index.ts";
 import { MediaInput } from "../src/ffmpeg/media-input.ts";
-import { check, useFolder, writeVideo, writeWav } from "./ffmpeg-fixtures.ts";
+import { check, copyVideo, useFolder, writeVideo, writeWav } from "./ffmpeg-fixtures.ts";
 
 const file = useFolder();
 const FRAMES = 50;
@@ -107,18 +102,9 @@ async function mux(name: string, codec: VideoCodec, audioPath: string): Promise<
     frameCount: FRAMES,
     pattern: () => 100,
   });
-  const path = file(name);
-  await using reader = await createFfmpegVideoSource().open(input);
-  const sink = createFfmpegVideoSink(
-    codec === "vp9" ? { codec, preset: "realtime" } : { codec, preset: "ultrafast" },
-  );
-  await using writer = await sink.create({ path, source: reader, audioPath });
-  for await (const frame of reader.frames()) {
-    using owned = frame;
-    await writer.write(owned);
-  }
-  await writer.finish();
-  return path;
+  const preset = codec === "vp9" ? "realtime" : "ultrafast";
+  const sink = createFfmpegVideoSink({ codec, preset });
+  return await copyVideo(input, { sink, path: file(name), audioPath });
 }
 
 async function speech(sampleRateHz: number, channels: number, seconds: number): Promise<string> {

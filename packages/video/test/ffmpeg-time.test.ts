@@ -1,19 +1,15 @@
 /** Rates, parts and times, of files as they come. */
 import { readFile, rm } from "node:fs/promises";
-import type { VideoFrame, VideoReadOptions } from "@ls/core";
+import type { VideoReadOptions } from "@ls/core";
 import { AVMEDIA_TYPE_VIDEO, FF_ENCODER_FFV1, FF_ENCODER_LIBX264 } from "node-av/constants";
 import { Packet } from "node-av/lib";
 import { describe, expect, it } from "vitest";
 import { SourceTimes } from "../src/ffmpeg/frame-placement.ts";
 import { rateFraction } from "../src/ffmpeg/frame-rate.ts";
-import {
-  createFfmpegVideoSink,
-  createFfmpegVideoSource,
-  type FfmpegVideoSinkOptions,
-  probeVideo,
-} from "../src/ffmpeg/index.ts";
+import { createFfmpegVideoSink, createFfmpegVideoSource, probeVideo } from "../src/ffmpeg/index.ts";
 import { MediaInput } from "../src/ffmpeg/media-input.ts";
 import {
+  copyVideo,
   expectNear,
   latentSyncError,
   readAll,
@@ -217,26 +213,6 @@ describe("parts", () => {
   });
 });
 
-async function copy(
-  input: string,
-  output: string,
-  options: FfmpegVideoSinkOptions,
-  soundSeconds = 5,
-): Promise<string> {
-  const sound = { sampleRateHz: 16_000, channels: 1, seconds: soundSeconds };
-  const audioPath = await writeWav(file(`sound-${soundSeconds}.wav`), sound);
-  await using reader = await source.open(input, { framesPerSecond: "source" });
-  const path = file(output);
-  const sink = createFfmpegVideoSink(options);
-  await using writer = await sink.create({ path, source: reader, audioPath });
-  for await (const frame of reader.frames()) {
-    using owned: VideoFrame = frame;
-    await writer.write(owned, [], owned.timeSeconds);
-  }
-  await writer.finish();
-  return path;
-}
-
 describe("frames with times", () => {
   it.each([
     ["times.mp4", { codec: "h264", preset: "medium" }],
@@ -257,7 +233,12 @@ describe("frames with times", () => {
         timeMs: varyingMs,
         settings: { bf: 0, preset: "ultrafast" },
       });
-      const output = await copy(input, name, options);
+      const output = await copyVideo(input, {
+        sink: createFfmpegVideoSink(options),
+        path: file(name),
+        audioPath: await writeWav(file("sound.wav"), { seconds: 5 }),
+        framesPerSecond: "source",
+      });
       const written = await packets(output);
       const start = written[0]?.[0] ?? 0;
       expectNear(
@@ -289,11 +270,7 @@ describe("frames with times", () => {
     const indices = Array.from({ length: 108 }, (_, index) => index * 1000);
     const input = await video("sparse.mkv", { frameCount: 1 });
     await using reader = await source.open(input);
-    const audioPath = await writeWav(file("hour.wav"), {
-      sampleRateHz: 8000,
-      channels: 1,
-      seconds: 1,
-    });
+    const audioPath = await writeWav(file("hour.wav"), { seconds: 1 });
     const path = file("hour.mp4");
     await using writer = await createFfmpegVideoSink({ preset: "ultrafast" }).create({
       path,
@@ -315,11 +292,7 @@ describe("frames with times", () => {
 
   it("are all or none", async () => {
     const input = await video("mixed.mkv", { frameCount: 2 });
-    const audioPath = await writeWav(file("a.wav"), {
-      sampleRateHz: 8000,
-      channels: 1,
-      seconds: 1,
-    });
+    const audioPath = await writeWav(file("a.wav"), { seconds: 1 });
     await using reader = await source.open(input);
     const sink = createFfmpegVideoSink({ codec: "ffv1" });
     await using writer = await sink.create({ path: file("all.mkv"), source: reader, audioPath });

@@ -1,5 +1,5 @@
 import { readFile, stat } from "node:fs/promises";
-import { type ImagePatch, LatentSyncError, type VideoFrame, type VideoReader } from "@ls/core";
+import { LatentSyncError, type VideoFrame, type VideoReader } from "@ls/core";
 import { psnr } from "@ls/testing";
 import {
   AVCOL_RANGE_JPEG,
@@ -11,7 +11,6 @@ import {
 } from "node-av/constants";
 import { Rational } from "node-av/lib";
 import { describe, expect, it } from "vitest";
-import { FfmpegVideoFrame } from "../src/ffmpeg/ffmpeg-video-frame.ts";
 import {
   createFfmpegVideoSink,
   createFfmpegVideoSource,
@@ -19,8 +18,9 @@ import {
   probeVideo,
 } from "../src/ffmpeg/index.ts";
 import { MediaInput } from "../src/ffmpeg/media-input.ts";
-import { framePlanes } from "../src/ffmpeg/native-frame.ts";
 import {
+  type CopyOptions,
+  copyVideo,
   decode,
   latentSyncError,
   listFolder,
@@ -30,12 +30,13 @@ import {
   writeVideo,
   writeWav,
 } from "./ffmpeg-fixtures.ts";
+import { nativeFrames } from "./native-samples.ts";
 
 const file = useFolder();
 const source = createFfmpegVideoSource();
 
 async function sound(): Promise<string> {
-  return writeWav(file("sound.wav"), { sampleRateHz: 16_000, channels: 1, seconds: 4 });
+  return writeWav(file("sound.wav"), { seconds: 4 });
 }
 
 function video(name: string, settings: Partial<TestVideo> = {}): Promise<string> {
@@ -50,47 +51,22 @@ function video(name: string, settings: Partial<TestVideo> = {}): Promise<string>
   });
 }
 
-type Edit = (frame: VideoFrame) => Promise<ImagePatch | undefined>;
-
-/** Copies a video through the reader and the writer. */
 async function copy(
   input: string,
   output: string,
-  options: FfmpegVideoSinkOptions,
-  edit: Edit = async () => undefined,
+  options: FfmpegVideoSinkOptions & Pick<CopyOptions, "edit">,
 ): Promise<string> {
-  await using reader = await source.open(input);
-  const sink = createFfmpegVideoSink(options);
-  const path = file(output);
-  await using writer = await sink.create({ path, source: reader, audioPath: await sound() });
-  for await (const frame of reader.frames()) {
-    using owned = frame;
-    const patch = await edit(owned);
-    await writer.write(owned, patch === undefined ? [] : [patch]);
-  }
-  await writer.finish();
-  return path;
+  return await copyVideo(input, {
+    ...options,
+    sink: createFfmpegVideoSink(options),
+    path: file(output),
+    audioPath: await sound(),
+  });
 }
 
 /** The samples of all frames, plane by plane, without padding. */
 async function samples(path: string): Promise<Buffer[][]> {
-  const frames: Buffer[][] = [];
-  await using reader = await source.open(path);
-  for await (const frame of reader.frames()) {
-    using owned = frame;
-    if (!(owned instanceof FfmpegVideoFrame)) throw new Error("another kind of frame");
-    using native = owned.reference();
-    frames.push(
-      framePlanes(native).map(({ data, stride, columns, rows, bytesPerStep }) =>
-        Buffer.concat(
-          Array.from({ length: rows }, (_, row) =>
-            data.subarray(row * stride, row * stride + columns * bytesPerStep),
-          ),
-        ),
-      ),
-    );
-  }
-  return frames;
+  return (await nativeFrames(path)).map(({ planes }) => planes.map(({ data }) => data));
 }
 
 async function streamParameters(path: string): Promise<Record<string, unknown>> {
@@ -125,11 +101,12 @@ describe("patches", () => {
     async (format, width, height) => {
       const name = `${format}-${width}.mkv`;
       const input = await video(name, { format, width, height });
-      const output = await copy(input, `out-${name}`, { codec: "ffv1" }, async (frame) => {
+      const edit: CopyOptions["edit"] = async (frame) => {
         const patch = await frame.toRgb(PATCH);
         patch.data.forEach((value, at) => (patch.data[at] = 255 - value));
-        return { ...PATCH, ...patch };
-      });
+        return [{ ...PATCH, ...patch }];
+      };
+      const output = await copy(input, `out-${name}`, { codec: "ffv1", edit });
       const before = await samples(input);
       const after = await samples(output);
       expect(after).toHaveLength(6);
@@ -156,10 +133,10 @@ describe("patches", () => {
 
   it("that change nothing keep every bit", async () => {
     const input = await video("same.mkv", { format: "yuv420p10le" });
-    const output = await copy(input, "same-out.mkv", { codec: "ffv1" }, async (frame) => ({
-      ...PATCH,
-      ...(await frame.toRgb(PATCH)),
-    }));
+    const output = await copy(input, "same-out.mkv", {
+      codec: "ffv1",
+      edit: async (frame) => [{ ...PATCH, ...(await frame.toRgb(PATCH)) }],
+    });
     expect(await samples(output)).toEqual(await samples(input));
   });
 
@@ -172,10 +149,10 @@ describe("patches", () => {
     const data = Uint8Array.from({ length: area.width * area.height * 3 }, (_, at) => {
       return colour[at % 3] ?? 0;
     });
-    const output = await copy(input, `colours-out-${width}.mkv`, { codec: "ffv1" }, async () => ({
-      ...area,
-      data,
-    }));
+    const output = await copy(input, `colours-out-${width}.mkv`, {
+      codec: "ffv1",
+      edit: async () => [{ ...area, data }],
+    });
     const [image] = await decode(output);
     if (!image) throw new Error("no frame");
     for (const [x, y] of [

@@ -38,11 +38,7 @@ function notingSink(notes: string[], write = (): void => undefined): VideoSink {
 
 describe("writeVideo", () => {
   it("writes every frame as it is, with the sound's file beside nothing else", async () => {
-    const audioPath = await writeWav(file("sound.wav"), {
-      sampleRateHz: 16_000,
-      channels: 1,
-      seconds: 1,
-    });
+    const audioPath = await writeWav(file("sound.wav"), { seconds: 1 });
     const path = file("grey.mkv");
     await using source = greyVideo();
     await writeVideo({ sink: createFfmpegVideoSink({ codec: "ffv1" }), path, source, audioPath });

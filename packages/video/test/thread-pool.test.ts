@@ -1,8 +1,6 @@
 /** FFmpeg's calls, files and images share the threads of libuv: none may wait for another's. */
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
+import { runProgram } from "@ls/testing";
 import { expect, it } from "vitest";
 import { listFolder, useFolder, writeWav } from "./ffmpeg-fixtures.ts";
 
@@ -11,22 +9,11 @@ const STUCK_MS = 45_000;
 const file = useFolder();
 
 it.each(["1", "2"])("everything at once needs no more than %s threads", async (threads) => {
-  const sound = await writeWav(file(`sound-${threads}.wav`), {
-    sampleRateHz: 16_000,
-    channels: 1,
-    seconds: 1,
-  });
-  const child = spawn(process.execPath, [PROGRAM, file("."), sound], {
-    stdio: ["ignore", "pipe", "pipe"],
+  const sound = await writeWav(file(`sound-${threads}.wav`), { seconds: 1 });
+  const { code, signal, output, errors } = await runProgram(PROGRAM, [file("."), sound], {
     env: { ...process.env, UV_THREADPOOL_SIZE: threads },
+    timeoutMs: STUCK_MS,
   });
-  const stuck = setTimeout(() => child.kill("SIGKILL"), STUCK_MS);
-  const [output, errors, [code, signal]] = await Promise.all([
-    text(child.stdout),
-    text(child.stderr),
-    once(child, "close") as Promise<[number | null, NodeJS.Signals | null]>,
-  ]);
-  clearTimeout(stuck);
   expect({ code, signal, errors }).toEqual({ code: 0, signal: null, errors: "" });
   expect(output).toBe("24,24\n");
   expect(await listFolder(file("."))).toEqual(

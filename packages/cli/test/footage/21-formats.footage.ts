@@ -3,45 +3,44 @@ import { execFileSync } from "node:child_process";
 import type { ImagePatch, RgbImage, VideoFrame } from "@ls/core";
 import { psnr } from "@ls/testing";
 import { createFfmpegVideoSource, type VideoCodec } from "@ls/video";
-import { beforeAll, describe, expect, it } from "vitest";
-import { record } from "./figures.ts";
+import { describe, expect, it } from "vitest";
+import { decibels, record } from "./figures.ts";
 import {
   copyVideo,
   images,
   lumaPsnrDb,
   make,
+  makePattern,
   missingFfmpeg,
-  probe,
+  probePictures,
   useFolder,
-  writeBeeps,
 } from "./media.ts";
 
 const file = useFolder();
 const SECONDS = 0.4;
-let audioPath = "";
-
-beforeAll(async () => {
-  audioPath = await writeBeeps(file("sound.wav"), 2, [0.1]);
-});
 
 /** A grey rectangle over a quarter of the frame. */
-function greyPatch({ width, height }: Pick<VideoFrame, "width" | "height">): ImagePatch {
+async function greyPatch({ width, height }: VideoFrame): Promise<readonly ImagePatch[]> {
   const patch = { x: width >> 2, y: height >> 2, width: width >> 1, height: height >> 1 };
-  return { ...patch, data: new Uint8Array(patch.width * patch.height * 3).fill(128) };
+  return [{ ...patch, data: new Uint8Array(patch.width * patch.height * 3).fill(128) }];
 }
 
-/** Bytes of all frames outside the patch that differ, decoded by the system's FFmpeg to one format. */
+/** Bytes of all frames behind a filter, decoded by the system's FFmpeg. */
+function rawVideo(path: string, filter: string, ...decoder: readonly string[]): Buffer {
+  return execFileSync(
+    "/usr/bin/ffmpeg",
+    ["-v", "error", ...decoder, "-i", path, "-vf", filter, "-f", "rawvideo", "-"],
+    { maxBuffer: 1 << 30 },
+  );
+}
+
+/** Bytes of all frames outside the patch that differ, in one format. */
 function changedOutside(before: string, after: string, format: string, size: string): number {
   const [width = 0, height = 0] = size.split("x").map(Number);
   // Black over the patch, and what its chroma samples share.
   const box = `drawbox=x=${(width >> 2) - 2}:y=${(height >> 2) - 2}:w=${(width >> 1) + 4}:h=${(height >> 1) + 4}:c=black@1:t=fill`;
-  const raw = (path: string): Buffer =>
-    execFileSync(
-      "/usr/bin/ffmpeg",
-      ["-v", "error", "-i", path, "-vf", `format=${format},${box}`, "-f", "rawvideo", "-"],
-      { maxBuffer: 1 << 30 },
-    );
-  const [one, other] = [raw(before), raw(after)];
+  const filter = `format=${format},${box}`;
+  const [one, other] = [rawVideo(before, filter), rawVideo(after, filter)];
   if (one.length !== other.length) return Number.POSITIVE_INFINITY;
   let changed = 0;
   for (let at = 0; at < one.length; at++) if (one[at] !== other[at]) changed += 1;
@@ -59,16 +58,13 @@ describe.skipIf(missingFfmpeg !== undefined)(`formats (${missingFfmpeg ?? "gener
     ["RGB", "bgr0", "640x360"],
   ])("pixels outside patches reach the encoder bit for bit: %s", async (name, format, size) => {
     const seconds = size === "3840x2160" ? 0.12 : SECONDS;
-    const input = await make(
-      ...["-f", "lavfi", "-i", `testsrc2=s=${size}:r=25:d=${seconds}`],
-      ...["-pix_fmt", format, "-c:v", "ffv1", file(`${format}.mkv`)],
-    );
+    const encoding = ["-pix_fmt", format, "-c:v", "ffv1", file(`${format}.mkv`)];
+    const input = await makePattern(size, seconds, ...encoding);
     const output = file(`${format}-out.mkv`);
-    const edit = async (frame: VideoFrame): Promise<readonly ImagePatch[]> => [greyPatch(frame)];
-    const options = { audioPath, codec: "ffv1", framesPerSecond: "source", edit } as const;
+    const options = { codec: "ffv1", framesPerSecond: "source", edit: greyPatch } as const;
     const frames = await copyVideo(input, output, options);
-    const entries = ["-select_streams", "v", "-show_entries", "stream=pix_fmt"];
-    const kept = (await probe(...entries, output)) === (await probe(...entries, input));
+    const formatOf = (path: string): Promise<string> => probePictures(path, "stream=pix_fmt");
+    const kept = (await formatOf(output)) === (await formatOf(input));
     const changed = changedOutside(input, output, format, size);
     const passed = kept && changed === 0;
     await record({
@@ -83,8 +79,10 @@ describe.skipIf(missingFfmpeg !== undefined)(`formats (${missingFfmpeg ?? "gener
 
   it.each(["hevc", "av1", "prores"] as const)("HDR tags, with %s", async (codec: VideoCodec) => {
     const display = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)";
-    const input = await make(
-      ...["-f", "lavfi", "-i", `testsrc2=s=640x360:r=25:d=${SECONDS}`, "-pix_fmt", "yuv420p10le"],
+    const input = await makePattern(
+      "640x360",
+      SECONDS,
+      ...["-pix_fmt", "yuv420p10le"],
       ...["-color_primaries", "bt2020", "-color_trc", "smpte2084", "-colorspace", "bt2020nc"],
       ...["-c:v", "libx265", "-preset", "ultrafast", "-x265-params"],
       `log-level=none:colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc:master-display=${display}:max-cll=1000,400`,
@@ -92,12 +90,11 @@ describe.skipIf(missingFfmpeg !== undefined)(`formats (${missingFfmpeg ?? "gener
     );
     const output = file(codec === "prores" ? "hdr-out.mov" : "hdr-out.mp4");
     const preset = { hevc: "ultrafast", av1: "12" }[codec as "hevc" | "av1"];
-    const options = { audioPath, codec, framesPerSecond: "source" } as const;
-    await copyVideo(input, output, { ...options, ...(preset && { preset }) });
+    const options = { codec, framesPerSecond: "source", ...(preset && { preset }) } as const;
+    await copyVideo(input, output, options);
     const tags = ["color_space", "color_transfer", "color_primaries"].join(",");
-    const entries = ["-select_streams", "v", "-show_entries"];
     const light = `stream=${tags}:stream_side_data=max_luminance,max_content,max_average`;
-    const said = await probe(...entries, light, output);
+    const said = await probePictures(output, light);
     const expected = ["bt2020nc", "smpte2084", "bt2020", "1000", "400"];
     const quality = await lumaPsnrDb(input, output);
     const found = expected.filter((word) => said.includes(word)).length;
@@ -106,7 +103,7 @@ describe.skipIf(missingFfmpeg !== undefined)(`formats (${missingFfmpeg ?? "gener
       row: 21,
       input: "HDR10: PQ, BT.2020, mastering display and content light",
       what: `copied to ${codec}: tags kept, luma of the worst frame`,
-      figures: { kept: found, of: expected.length, psnrDb: Number(quality.toFixed(1)) },
+      figures: { kept: found, of: expected.length, psnrDb: decibels(quality) },
       passed,
     });
     expect(passed).toBe(true);
@@ -116,33 +113,28 @@ describe.skipIf(missingFfmpeg !== undefined)(`formats (${missingFfmpeg ?? "gener
     ["ProRes 4444", "prores_ks", "yuva444p10le", "in.mov", "prores", "out.mov"],
     ["VP9", "libvpx-vp9", "yuva420p", "in.webm", "vp9", "out.webm"],
   ] as const)("transparency of %s", async (name, encoder, format, from, codec, to) => {
-    const input = await make(
-      ...["-f", "lavfi", "-i", `testsrc2=s=320x180:r=25:d=${SECONDS}`, "-vf"],
+    const input = await makePattern(
+      "320x180",
+      SECONDS,
+      "-vf",
       `format=yuva444p,geq=lum=lum(X\\,Y):cb=cb(X\\,Y):cr=cr(X\\,Y):a=mod(X*2\\,256)`,
       ...["-pix_fmt", format, "-c:v", encoder, file(from)],
     );
     const output = file(`alpha-${to}`);
-    const options = { audioPath, codec, framesPerSecond: "source" } as const;
-    const edit = async (frame: VideoFrame): Promise<readonly ImagePatch[]> => [greyPatch(frame)];
-    await copyVideo(input, output, { ...options, edit });
+    await copyVideo(input, output, { codec, framesPerSecond: "source", edit: greyPatch });
     const decoder = codec === "vp9" ? ["-c:v", "libvpx-vp9"] : [];
-    const alpha = (path: string): Buffer =>
-      execFileSync(
-        "/usr/bin/ffmpeg",
-        [
-          ...["-v", "error", ...decoder, "-i", path],
-          ...["-vf", "alphaextract,format=gray", "-f", "rawvideo", "-"],
-        ],
-        { maxBuffer: 1 << 28 },
-      );
-    const [before, after] = [alpha(input), alpha(output)];
+    const alpha = "alphaextract,format=gray";
+    const [before, after] = [
+      rawVideo(input, alpha, ...decoder),
+      rawVideo(output, alpha, ...decoder),
+    ];
     const quality = psnr(before, after);
     const passed = before.length === after.length && quality > 38;
     await record({
       row: 21,
       input: `${name} with a ramp of transparency`,
       what: `a patch over a quarter, written as ${codec}: alpha's PSNR`,
-      figures: { psnrDb: Number.isFinite(quality) ? Number(quality.toFixed(1)) : "identical" },
+      figures: { psnrDb: decibels(quality) },
       passed,
     });
     expect(passed).toBe(true);
@@ -186,25 +178,20 @@ describe.skipIf(missingFfmpeg !== undefined)(`formats (${missingFfmpeg ?? "gener
   });
 
   it("turned, and with pixels that are not square", async () => {
-    const plain = await make(
-      ...["-f", "lavfi", "-i", `testsrc2=s=320x180:r=25:d=${SECONDS}`],
-      ...["-c:v", "libx264", "-qp", "4", file("plain.mp4")],
-    );
+    const encoding = ["-c:v", "libx264", "-qp", "4"];
+    const plain = await makePattern("320x180", SECONDS, ...encoding, file("plain.mp4"));
     const turned = await make(
       ...["-i", plain, "-c", "copy", "-metadata:s:v", "rotate=90", file("turned.mp4")],
     );
-    const wide = await make(
-      ...["-f", "lavfi", "-i", `testsrc2=s=720x576:r=25:d=${SECONDS}`, "-vf", "setsar=64/45"],
-      ...["-c:v", "libx264", "-qp", "4", file("wide.mp4")],
-    );
+    const stretched = ["-vf", "setsar=64/45", ...encoding, file("wide.mp4")];
+    const wide = await makePattern("720x576", SECONDS, ...stretched);
     const output = file("wide-out.mp4");
-    await copyVideo(wide, output, { audioPath, framesPerSecond: "source" });
+    await copyVideo(wide, output, { framesPerSecond: "source" });
     const size = async (path: string): Promise<string> => {
       await using reader = await createFfmpegVideoSource().open(path);
       return `${reader.info.width}x${reader.info.height}`;
     };
-    const entries = ["-select_streams", "v", "-show_entries"];
-    const shape = await probe(...entries, "stream=width,height,sample_aspect_ratio", output);
+    const shape = await probePictures(output, "stream=width,height,sample_aspect_ratio");
     const figures = { turned: await size(turned), wide: await size(wide), written: shape };
     const passed =
       figures.turned === "180x320" && figures.wide === "1024x576" && shape === "720,576,64:45";

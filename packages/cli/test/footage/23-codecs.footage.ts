@@ -2,15 +2,14 @@
 import { stat } from "node:fs/promises";
 import type { VideoCodec } from "@ls/video";
 import { describe, expect, it } from "vitest";
-import { record } from "./figures.ts";
+import { decibels, record } from "./figures.ts";
 import {
   copyVideo,
   lumaPsnrDb,
-  make,
+  makePattern,
   missingFfmpeg,
-  probe,
+  probePictures,
   useFolder,
-  writeBeeps,
 } from "./media.ts";
 
 const file = useFolder();
@@ -37,16 +36,15 @@ const ROWS: readonly (readonly [codec: VideoCodec, extension: string, bits: stri
 describe.skipIf(missingFfmpeg !== undefined)(`codecs (${missingFfmpeg ?? "generated"})`, () => {
   it.each(ROWS)("%s in %s", async (codec, extension, format) => {
     // H.264 of 10 bit, which many cameras write.
-    const input = await make(
-      ...["-f", "lavfi", "-i", "testsrc2=s=640x360:r=25:d=1", "-pix_fmt", "yuv420p10le"],
+    const input = await makePattern(
+      "640x360",
+      1,
+      ...["-pix_fmt", "yuv420p10le"],
       ...["-c:v", "libx264", "-preset", "veryfast", "-qp", "6", file("in.mp4")],
     );
-    const audioPath = await writeBeeps(file("sound.wav"), 2, [0.1]);
     const output = file(`${codec}.${extension}`);
-    const options = { audioPath, codec, framesPerSecond: "source" } as const;
-    await copyVideo(input, output, options);
-    const entries = ["-count_frames", "-select_streams", "v", "-show_entries"];
-    const said = await probe(...entries, "stream=pix_fmt,nb_read_frames", output);
+    await copyVideo(input, output, { codec, framesPerSecond: "source" });
+    const said = await probePictures(output, "stream=pix_fmt,nb_read_frames", "-count_frames");
     const worst = await lumaPsnrDb(input, output);
     const passed = said.startsWith(`${format},${FRAMES}`) && worst > 38;
     await record({
@@ -55,7 +53,7 @@ describe.skipIf(missingFfmpeg !== undefined)(`codecs (${missingFfmpeg ?? "genera
       what: `copied to ${codec} in .${extension}: pixels, luma of the worst frame, bytes`,
       figures: {
         format: said.split(",")[0] ?? "",
-        psnrDb: Number.isFinite(worst) ? Number(worst.toFixed(1)) : "identical",
+        psnrDb: decibels(worst),
         kibibytes: Math.round((await stat(output)).size / 1024),
       },
       passed,

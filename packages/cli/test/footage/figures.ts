@@ -13,6 +13,11 @@ export interface FootageResult {
   readonly passed: boolean;
 }
 
+/** A PSNR as a figure: it is infinite if nothing differs. */
+export function decibels(psnrDb: number): number | "identical" {
+  return psnrDb === Number.POSITIVE_INFINITY ? "identical" : Number(psnrDb.toFixed(1));
+}
+
 const FOLDER = join(import.meta.dirname, "../../../../output/footage");
 
 /** Keeps a result in the row's file, a JSON array, in place of an earlier one of the same input. */

@@ -39,12 +39,30 @@ export async function make(...args: readonly string[]): Promise<string> {
   return args.at(-1) as string;
 }
 
+/** Makes a file of a test pattern at 25 frames a second. @param args as `make`'s, without inputs. */
+export async function makePattern(
+  size: string,
+  seconds: number,
+  ...args: readonly string[]
+): Promise<string> {
+  return await make("-f", "lavfi", "-i", `testsrc2=s=${size}:r=25:d=${seconds}`, ...args);
+}
+
 /** What the system's ffprobe prints, as CSV without section names. */
-export async function probe(...args: readonly string[]): Promise<string> {
+async function probe(...args: readonly string[]): Promise<string> {
   const { stdout } = await run(FFPROBE, ["-v", "error", "-of", "csv=p=0", ...args], {
     maxBuffer: MAX_OUTPUT_BYTES,
   });
   return stdout.trim();
+}
+
+/** What the system's ffprobe says of a file's pictures. @param entries as `-show_entries` takes them. */
+export async function probePictures(
+  path: string,
+  entries: string,
+  ...args: readonly string[]
+): Promise<string> {
+  return await probe("-select_streams", "v", "-show_entries", entries, ...args, path);
 }
 
 export interface CopyOptions
@@ -52,7 +70,8 @@ export interface CopyOptions
     FfmpegVideoSinkOptions,
     VideoReadOptions,
     Pick<FfmpegVideoSourceOptions, "rateConversion"> {
-  readonly audioPath: string;
+  /** Default: two seconds with a beep. */
+  readonly audioPath?: string;
   readonly edit?: (frame: VideoFrame) => Promise<readonly ImagePatch[]>;
 }
 
@@ -62,7 +81,8 @@ export async function copyVideo(
   path: string,
   options: CopyOptions,
 ): Promise<number> {
-  const { audioPath, edit, rateConversion = "nearest" } = options;
+  const { edit, rateConversion = "nearest" } = options;
+  const audioPath = options.audioPath ?? (await writeBeeps(`${path}.wav`, 2, [0.1]));
   await using source = await createFfmpegVideoSource({ rateConversion }).open(input, options);
   const sink = createFfmpegVideoSink(options);
   await using writer = await sink.create({ path, source, audioPath });

@@ -2,8 +2,8 @@
 import { execFileSync } from "node:child_process";
 import { link, mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { crc32, deflateSync } from "node:zlib";
 import type { LatentSyncErrorCode } from "@ls/core";
+import { hugeAvi, hugePng } from "@ls/testing";
 
 /** Files that are fit for a run. */
 export interface GoodFiles {
@@ -177,46 +177,4 @@ function renamed(movie: Buffer, names: readonly string[]): Buffer {
     }
   }
   return copy;
-}
-
-function numbers(...values: readonly number[]): Buffer {
-  const bytes = Buffer.alloc(4 * values.length);
-  values.forEach((value, index) => bytes.writeUInt32BE(value, 4 * index));
-  return bytes;
-}
-
-/** A picture that would take 14 GB at a side of 60000, of a few bytes. */
-function hugePng(side: number): Buffer {
-  const chunk = (type: string, body: Buffer): Buffer => {
-    const named = Buffer.concat([Buffer.from(type, "latin1"), body]);
-    return Buffer.concat([numbers(body.length), named, numbers(crc32(named))]);
-  };
-  return Buffer.concat([
-    Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]),
-    chunk("IHDR", Buffer.concat([numbers(side, side), Buffer.from([8, 6, 0, 0, 0])])),
-    chunk("IDAT", deflateSync(Buffer.alloc(1000))),
-    chunk("IEND", Buffer.alloc(0)),
-  ]);
-}
-
-/** A video of raw pictures whose header says how large they are, with a few bytes of the first. */
-function hugeAvi(side: number): Buffer {
-  const chunk = (type: string, ...parts: readonly Buffer[]): Buffer => {
-    const bytes = Buffer.concat(parts);
-    const head = Buffer.from(`${type}\0\0\0\0`, "latin1");
-    head.writeUInt32LE(bytes.length, 4);
-    return Buffer.concat([head, bytes]);
-  };
-  const little = (...values: readonly number[]): Buffer => numbers(...values).swap32();
-  const text = (value: string): Buffer => Buffer.from(value, "latin1");
-  const main = little(40_000, 0, 0, 0x10, 1, 0, 1, 0, side, side, 0, 0, 0, 0);
-  const stream = [text("vidsDIB "), little(0, 0, 0, 1, 25, 0, 1, 0, 0, 0, 0, 0)];
-  const format = little(40, side, side, 1 + (24 << 16), 0, 0, 0, 0, 0, 0);
-  const header = chunk(
-    "LIST",
-    ...[text("hdrl"), chunk("avih", main)],
-    chunk("LIST", text("strl"), chunk("strh", ...stream), chunk("strf", format)),
-  );
-  const pictures = chunk("LIST", text("movi"), chunk("00db", Buffer.alloc(1000)));
-  return chunk("RIFF", text("AVI "), header, pictures);
 }

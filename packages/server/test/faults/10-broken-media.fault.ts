@@ -1,9 +1,10 @@
 import { readFile } from "node:fs/promises";
+import { hugeAvi, hugePng } from "@ls/testing";
 import { describe, expect, test } from "vitest";
 import { backends } from "./backends.ts";
 import { serveCommand } from "./cli-program.ts";
 import { record, seconds } from "./figures.ts";
-import { hugeAvi, hugePng, wav, withoutFrames, withVariableRate } from "./movies.ts";
+import { wav, withoutFrames, withVariableRate } from "./movies.ts";
 import { writeClip } from "./real-clip.ts";
 import { Scene } from "./scene.ts";
 import type { ServiceHandle } from "./service-handle.ts";

@@ -1,5 +1,4 @@
 /** What an attacker would make of media, byte by byte. */
-import { crc32, deflateSync } from "node:zlib";
 
 /**
  * A movie with the content of a box of its index changed, in the picture track if it is within one.
@@ -125,46 +124,6 @@ function numbers(...values: readonly number[]): Buffer {
   const bytes = Buffer.alloc(4 * values.length);
   values.forEach((value, index) => bytes.writeUInt32BE(value, 4 * index));
   return bytes;
-}
-
-/** A picture that would take 14 GB, of a few bytes. */
-export function hugePng(side: number): Buffer {
-  const chunk = (type: string, content: Buffer): Buffer => {
-    const named = Buffer.concat([Buffer.from(type, "latin1"), content]);
-    return Buffer.concat([numbers(content.length), named, numbers(crc32(named))]);
-  };
-  return Buffer.concat([
-    Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]),
-    chunk("IHDR", Buffer.concat([numbers(side, side), Buffer.from([8, 6, 0, 0, 0])])),
-    chunk("IDAT", deflateSync(Buffer.alloc(1000))),
-    chunk("IEND", Buffer.alloc(0)),
-  ]);
-}
-
-/** A video of raw pictures whose header says how large they are, with a few bytes of the first. */
-export function hugeAvi(side: number): Buffer {
-  const chunk = (type: string, ...content: readonly Buffer[]): Buffer => {
-    const bytes = Buffer.concat(content);
-    const head = Buffer.from(`${type}\0\0\0\0`, "latin1");
-    head.writeUInt32LE(bytes.length, 4);
-    return Buffer.concat([head, bytes]);
-  };
-  const little = (...values: readonly number[]): Buffer => numbers(...values).swap32();
-  const text = (value: string): Buffer => Buffer.from(value, "latin1");
-  const main = little(40_000, 0, 0, 0x10, 1, 0, 1, 0, side, side, 0, 0, 0, 0);
-  const stream = [text("vidsDIB "), little(0, 0, 0, 1, 25, 0, 1, 0, 0, 0, 0, 0)];
-  const format = little(40, side, side, 1 + (24 << 16), 0, 0, 0, 0, 0, 0);
-  return chunk(
-    "RIFF",
-    text("AVI "),
-    chunk(
-      "LIST",
-      text("hdrl"),
-      chunk("avih", main),
-      chunk("LIST", text("strl"), chunk("strh", ...stream), chunk("strf", format)),
-    ),
-    chunk("LIST", text("movi"), chunk("00db", Buffer.alloc(1000))),
-  );
 }
 
 /** A WAV file of 16 kHz, 16 bits, one channel, whose header may say more than there is. */

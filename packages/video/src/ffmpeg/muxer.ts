@@ -20,6 +20,9 @@ const MP4_TAGS: ReadonlySet<string> = new Set([
   "xmp",
 ]);
 
+/** Of these, those that have none in QuickTime files. */
+const NOT_IN_MOV: ReadonlySet<string> = new Set(["composer", "description", "lyrics", "synopsis"]);
+
 const WRITE_HINT = "Check the output's folder and the free space on its disk.";
 
 export interface MuxerOptions {
@@ -89,7 +92,10 @@ export class Muxer implements AsyncDisposable {
       // Without the numbers drawn by lot that name its parts: the same frames give the same file.
       return { fflags: "+bitexact" };
     }
-    const plain = Object.keys(this.#metadata).every((key) => MP4_TAGS.has(key));
+    const isMov = this.#muxer === "mov";
+    const plain = Object.keys(this.#metadata).every(
+      (key) => MP4_TAGS.has(key) && !(isMov && NOT_IN_MOV.has(key)),
+    );
     return { movflags: plain ? "+faststart" : "+faststart+use_metadata_tags" };
   }
 

@@ -23,6 +23,9 @@ export type VideoCodec = "av1" | "ffv1" | "h264" | "hevc" | "prores" | "vp9";
 export interface EncoderRequest {
   readonly crf: number;
   readonly preset: string | undefined;
+  /** Of the pictures that it gets, in pixels. */
+  readonly width: number;
+  readonly height: number;
   /** FFmpeg's name of the format of the pictures that it gets. */
   readonly pixelFormat: string;
   readonly hdr: HdrMetadata;
@@ -36,10 +39,15 @@ export interface VideoEncoderProfile {
   readonly maxCrf: number;
   /** Whether 4:2:0 pictures need even sides. */
   readonly evenSides: boolean;
+  /** Smaller pictures make the encoder hang or write past its memory; undefined where none do. */
+  readonly leastSize?: { readonly width: number; readonly height: number };
   /** FFmpeg's name of the pixel format for a source; undefined = the source's own. */
   pixelFormat(source: PixelLayout, container: Container): string | undefined;
   options(request: EncoderRequest): Readonly<Record<string, string | number>>;
 }
+
+/** Side of the blocks that x265 codes by, unless its preset is a very fast one. */
+const X265_BLOCK = 64;
 
 function eightOrTenBit(source: PixelLayout): string {
   return source.bits > 8 ? "yuv420p10le" : "yuv420p";
@@ -48,6 +56,11 @@ function eightOrTenBit(source: PixelLayout): string {
 function proresFormat(source: PixelLayout): string {
   if (source.alpha) return "yuva444p10le";
   return hasFullChroma(source) ? "yuv444p10le" : "yuv422p10le";
+}
+
+/** So that the same frames give the same file: pictures of one row or column of blocks do not. */
+function x265Blocks(width: number, height: number): string {
+  return Math.min(width, height) > X265_BLOCK ? "" : ":ctu=16";
 }
 
 /** HDR metadata in x265's words and units. */
@@ -109,11 +122,13 @@ export const VIDEO_ENCODERS: Readonly<Record<VideoCodec, VideoEncoderProfile>> =
     defaultCrf: 20,
     maxCrf: 51,
     evenSides: true,
+    // Up to a width of 48 x265 4.1 writes past the end of a buffer; two rows of blocks must fit in.
+    leastSize: { width: X265_BLOCK, height: 32 },
     pixelFormat: eightOrTenBit,
-    options: ({ crf, preset, hdr }) => ({
+    options: ({ crf, preset, hdr, width, height }) => ({
       crf,
       preset: preset ?? "medium",
-      "x265-params": `log-level=none${x265Hdr(hdr)}`,
+      "x265-params": `log-level=none${x265Blocks(width, height)}${x265Hdr(hdr)}`,
     }),
   },
   av1: {
@@ -121,6 +136,8 @@ export const VIDEO_ENCODERS: Readonly<Record<VideoCodec, VideoEncoderProfile>> =
     defaultCrf: 24,
     maxCrf: 63,
     evenSides: true,
+    // SVT-AV1 3.1 waits for ever for pictures of, for instance, 24x64 and 130x18.
+    leastSize: { width: 32, height: 32 },
     pixelFormat: eightOrTenBit,
     options: ({ crf, preset, hdr }) => {
       const hdrSettings = svtHdr(hdr);
@@ -244,6 +261,19 @@ export function containerFor(path: string, codec: VideoCodec): Container {
 function extensionsFor(codec: VideoCodec): readonly string[] {
   const extensions = Object.entries(CONTAINERS);
   return extensions.flatMap(([name, { videoCodecs }]) => (videoCodecs.includes(codec) ? name : []));
+}
+
+/** MPEG-2.5's rates, which FFmpeg does not write into MP4. */
+const LEAST_MP3_RATE_HZ = 16_000;
+
+/** Whether a container takes sound as it is. @param codec FFmpeg's name. */
+export function copiesSound(
+  { muxer, copiedSound }: Container,
+  codec: string,
+  sampleRateHz: number,
+): boolean {
+  if (muxer === "mp4" && codec === "mp3" && sampleRateHz < LEAST_MP3_RATE_HZ) return false;
+  return copiedSound.includes(codec);
 }
 
 /** What a codec leaves out of its source's pictures, for people; `undefined` if nothing. */

@@ -1,5 +1,10 @@
 import { LatentSyncError } from "@ls/core";
-import { AV_NOPTS_VALUE, AV_PKT_DATA_SKIP_SAMPLES, AVERROR_EOF } from "node-av/constants";
+import {
+  AV_CODEC_ID_VORBIS,
+  AV_NOPTS_VALUE,
+  AV_PKT_DATA_SKIP_SAMPLES,
+  AVERROR_EOF,
+} from "node-av/constants";
 import { avGetCodecName, type IRational, Packet, type Stream } from "node-av/lib";
 import { checkResult } from "./ffmpeg-error.ts";
 import type { MediaInput } from "./media-input.ts";
@@ -104,6 +109,8 @@ export class CopiedSound implements SoundTrack {
 
   /** Length of the encoder's run-in at the start, which players leave out. */
   #skippedTicks(): bigint {
+    // Vorbis decodes its first packet to nothing: it only prepares for the second one.
+    if (this.#source.codecpar.codecId === AV_CODEC_ID_VORBIS) return this.#packet.duration;
     const side = this.#packet.getSideData(AV_PKT_DATA_SKIP_SAMPLES);
     if (!side || side.length < 4) return 0n;
     const seconds = side.readUInt32LE(0) / this.#source.codecpar.sampleRate;

@@ -4,7 +4,7 @@ import { AVMEDIA_TYPE_AUDIO } from "node-av/constants";
 import { avGetCodecName, type Stream } from "node-av/lib";
 import { MediaInput } from "./media-input.ts";
 import type { Muxer } from "./muxer.ts";
-import type { Container } from "./output-format.ts";
+import { type Container, copiesSound } from "./output-format.ts";
 import { CopiedSound } from "./sound-copy.ts";
 import { EncodedSound } from "./sound-encoder.ts";
 
@@ -32,7 +32,9 @@ export async function openSoundTrack(
     const stream = audioStream(input);
     input.select(stream);
     const codec = avGetCodecName(stream.codecpar.codecId) ?? "unknown";
-    if (container.copiedSound.includes(codec)) return new CopiedSound(input, stream);
+    if (copiesSound(container, codec, stream.codecpar.sampleRate)) {
+      return new CopiedSound(input, stream);
+    }
     return await EncodedSound.create(input, stream, container.soundEncoder);
   } catch (error) {
     await input[Symbol.asyncDispose]();

@@ -135,12 +135,15 @@ export class VideoEncoder implements Disposable {
     stream: Stream,
   ): Promise<VideoEncoder> {
     const { profile, crf, preset, timing, hdr } = options;
+    checkSize(profile, like);
     // SVT-AV1 prints to the error stream unless its own variable says otherwise: errors only.
     if (profile.encoder === FF_ENCODER_LIBSVTAV1) process.env["SVT_LOG"] ??= "1";
     const pixelFormat = avGetPixFmtName(like.format as AVPixelFormat) ?? "";
-    const settings = profile.options({ crf, preset, pixelFormat, hdr });
+    const { width, height } = like;
+    const settings = profile.options({ crf, preset, width, height, pixelFormat, hdr });
     const quality = profile.defaultCrf === undefined ? "" : `, crf ${crf}`;
-    const description = `${like.width}x${like.height} ${pixelFormat}${quality}, preset ${preset ?? "default"}`;
+    const rate = `${Number((timing.rate.num / timing.rate.den).toFixed(3))} frames per second`;
+    const description = `${width}x${height} ${pixelFormat}, ${rate}${quality}, preset ${preset ?? "default"}`;
     const request = { codec: findEncoder(profile), settings, description, timing, hdr };
     return await VideoEncoder.#open(request, like, muxer, stream);
   }
@@ -284,6 +287,18 @@ export class VideoEncoder implements Disposable {
       ENCODER_HINT,
     );
   }
+}
+
+/** @throws LatentSyncError `unsupported`. */
+function checkSize({ encoder, leastSize }: VideoEncoderProfile, { width, height }: Frame): void {
+  if (leastSize === undefined) return;
+  if (width >= leastSize.width && height >= leastSize.height) return;
+  throw new LatentSyncError(
+    "unsupported",
+    `The encoder ${encoder} needs pictures of ${leastSize.width}x${leastSize.height} pixels or more, ` +
+      `but these have ${width}x${height}.`,
+    { hint: "Choose the codec h264, which takes pictures of any size." },
+  );
 }
 
 function describeStream(context: CodecContext, like: Frame, timing: FrameTiming): void {

@@ -37,6 +37,7 @@ export interface FfmpegVideoSinkOptions {
  * | `prores`        | 10 bit: 422 HQ, or 4444 for full chroma, RGB and transparency | mov, mkv           |
  * | `ffv1`          | as they are                                                   | mkv                |
  *
+ * `hevc` needs 64x32 pixels at least, `av1` 32x32: below, their encoders break.
  * RGB sources become BT.709 limited but in `ffv1`. Where a codec needs even sides, an odd picture grows
  * by a copy of its last column or row.
  *
