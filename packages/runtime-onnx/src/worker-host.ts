@@ -39,8 +39,14 @@ export class WorkerHost<Options> implements SessionHost<Options> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#exited = promise;
     const workerData: SessionWorkerData = { state, settings };
-    // Flags of the process such as --input-type would stop the worker from starting.
-    this.#worker = new Worker(url, { workerData, execArgv: [], name: "latentsync-sessions" });
+    this.#worker = new Worker(url, {
+      workerData,
+      // Flags of the process such as --input-type would stop the worker from starting.
+      execArgv: [],
+      name: "latentsync-sessions",
+      // Its objects are a few for each call: V8's own limit lets 48 MB of them lie.
+      resourceLimits: { maxYoungGenerationSizeMb: 12 },
+    });
     // At once: should anything below throw, nobody holds the thread, and it would hold the process.
     this.#worker.unref();
     this.#guard = guardExit(this.#state);

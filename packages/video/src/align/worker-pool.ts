@@ -1,6 +1,7 @@
 /** A fixed number of worker threads that each take one call at a time, in order of arrival. */
 import { Worker } from "node:worker_threads";
 import { LatentSyncError } from "@ls/core";
+import { THREAD_LIMITS } from "../thread-limits.ts";
 
 /** A message and the buffers that move with it. */
 export interface WorkerMessage<Request> {
@@ -103,7 +104,10 @@ export class WorkerPool<Request, Reply> implements AsyncDisposable {
   }
 
   #openSeat(): Seat<Request, Reply> {
-    const worker = new Worker(this.#entry, { workerData: this.#workerData });
+    const worker = new Worker(this.#entry, {
+      workerData: this.#workerData,
+      resourceLimits: THREAD_LIMITS,
+    });
     const seat: Seat<Request, Reply> = { worker, job: undefined };
     this.#seats.add(seat);
     worker.on("message", (reply: Reply) => {

@@ -8,6 +8,7 @@ import {
   type RgbImage,
   rgbOf,
 } from "@ls/core";
+import { THREAD_LIMITS } from "../thread-limits.ts";
 import { DEFAULT_FACE_LIMITS, type FaceLimits, filterFaces } from "./filter-faces.ts";
 import type {
   DetectRequest,
@@ -145,7 +146,10 @@ class FaceWorker implements AsyncDisposable {
     const entry = import.meta.url.endsWith(".ts")
       ? "./mediapipe.worker.ts"
       : "./mediapipe.worker.js";
-    this.#worker = new Worker(new URL(entry, import.meta.url), { workerData: data });
+    this.#worker = new Worker(new URL(entry, import.meta.url), {
+      workerData: data,
+      resourceLimits: THREAD_LIMITS,
+    });
     this.#worker.on("message", (reply: MediaPipeReply) => this.#waiting?.resolve(reply));
     this.#worker.on("error", (cause) => this.#end("runtime", "failed", cause));
     this.#worker.on("exit", () => this.#end("runtime", "ended unexpectedly"));
