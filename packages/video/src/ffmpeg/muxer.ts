@@ -23,6 +23,8 @@ const MP4_TAGS: ReadonlySet<string> = new Set([
 /** Of these, those that have none in QuickTime files. */
 const NOT_IN_MOV: ReadonlySet<string> = new Set(["composer", "description", "lyrics", "synopsis"]);
 
+const NO_TAGS: ReadonlySet<string> = new Set();
+
 const WRITE_HINT = "Check the output's folder and the free space on its disk.";
 
 export interface MuxerOptions {
@@ -92,9 +94,10 @@ export class Muxer implements AsyncDisposable {
       // Without the numbers drawn by lot that name its parts: the same frames give the same file.
       return { fflags: "+bitexact" };
     }
-    const isMov = this.#muxer === "mov";
+    // XMP has its place beside plain tags alone, and goes before some that QuickTime then leaves out.
+    const leavesOut = this.#muxer === "mov" && !("xmp" in this.#metadata) ? NOT_IN_MOV : NO_TAGS;
     const plain = Object.keys(this.#metadata).every(
-      (key) => MP4_TAGS.has(key) && !(isMov && NOT_IN_MOV.has(key)),
+      (key) => MP4_TAGS.has(key) && !leavesOut.has(key),
     );
     return { movflags: plain ? "+faststart" : "+faststart+use_metadata_tags" };
   }
