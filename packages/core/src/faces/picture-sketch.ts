@@ -149,13 +149,11 @@ export function placeChange(
   b: PictureSketch,
   placeB: Rectangle,
 ): number {
+  const others = placeGreys(b, placeB);
   let difference = 0;
   let total = 0;
-  for (let cell = 0; cell < FACE_CELLS ** 2; cell++) {
-    const x = ((cell % FACE_CELLS) + 0.5) / FACE_CELLS;
-    const y = (Math.floor(cell / FACE_CELLS) + 0.5) / FACE_CELLS;
-    const one = greyAt(a, placeA, x, y);
-    const other = greyAt(b, placeB, x, y);
+  for (const [cell, one] of placeGreys(a, placeA).entries()) {
+    const other = others[cell] as number;
     difference += Math.abs(one - other);
     total += Math.max(one, other, FLOOR);
   }
@@ -164,12 +162,18 @@ export function placeChange(
 
 /** How much the greys of a place differ among themselves: their standard deviation, of 255. */
 export function placeContrast(picture: PictureSketch, place: Rectangle): number {
-  const greys = Array.from({ length: FACE_CELLS ** 2 }, (_, cell) => {
-    const x = ((cell % FACE_CELLS) + 0.5) / FACE_CELLS;
-    return greyAt(picture, place, x, (Math.floor(cell / FACE_CELLS) + 0.5) / FACE_CELLS);
-  });
+  const greys = placeGreys(picture, place);
   const mean = greys.reduce((sum, grey) => sum + grey, 0) / greys.length;
   return Math.sqrt(greys.reduce((sum, grey) => sum + (grey - mean) ** 2, 0) / greys.length);
+}
+
+/** The greys in the middles of a place's cells, row by row. */
+function placeGreys(picture: PictureSketch, place: Rectangle): readonly number[] {
+  return Array.from({ length: FACE_CELLS ** 2 }, (_, cell) => {
+    const x = ((cell % FACE_CELLS) + 0.5) / FACE_CELLS;
+    const y = (Math.floor(cell / FACE_CELLS) + 0.5) / FACE_CELLS;
+    return greyAt(picture, place, x, y);
+  });
 }
 
 /** The grey at a part of a rectangle, 0 to 1 along each side; outside the frame that of its edge. */

@@ -23,8 +23,6 @@ const MP4_TAGS: ReadonlySet<string> = new Set([
 /** Of these, those that have none in QuickTime files. */
 const NOT_IN_MOV: ReadonlySet<string> = new Set(["composer", "description", "lyrics", "synopsis"]);
 
-const NO_TAGS: ReadonlySet<string> = new Set();
-
 const WRITE_HINT = "Check the output's folder and the free space on its disk.";
 
 export interface MuxerOptions {
@@ -95,9 +93,9 @@ export class Muxer implements AsyncDisposable {
       return { fflags: "+bitexact" };
     }
     // XMP has its place beside plain tags alone, and goes before some that QuickTime then leaves out.
-    const leavesOut = this.#muxer === "mov" && !("xmp" in this.#metadata) ? NOT_IN_MOV : NO_TAGS;
+    const keepsAll = this.#muxer === "mov" && !("xmp" in this.#metadata);
     const plain = Object.keys(this.#metadata).every(
-      (key) => MP4_TAGS.has(key) && !leavesOut.has(key),
+      (key) => MP4_TAGS.has(key) && !(keepsAll && NOT_IN_MOV.has(key)),
     );
     return { movflags: plain ? "+faststart" : "+faststart+use_metadata_tags" };
   }
