@@ -20,6 +20,7 @@ import {
   AVFMT_GLOBALHEADER,
   type AVColorRange,
   type AVColorSpace,
+  type AVMediaType,
   type FFVideoEncoder,
 } from "node-av/constants";
 import {
@@ -35,6 +36,7 @@ import {
 } from "node-av/lib";
 import { afterAll, beforeAll, expect } from "vitest";
 import { createFfmpegVideoSource } from "../src/ffmpeg/index.ts";
+import { MediaInput } from "../src/ffmpeg/media-input.ts";
 
 /** Value of a component (0 = luma or red, ...) at a pixel of a frame, for 8 bits. */
 export type Pattern = (component: number, x: number, y: number, index: number) => number;
@@ -288,4 +290,25 @@ export function expectNear(
   for (const [index, value] of actual.entries()) {
     expect(Math.abs(value - (expected[index] ?? Number.NaN))).toBeLessThanOrEqual(by);
   }
+}
+
+/** Time and duration of a packet in seconds. */
+export type PacketTime = readonly [time: number, duration: number];
+
+/** The packets of the best stream of a type, in the order of the file. */
+export async function packetTimes(path: string, type: AVMediaType): Promise<PacketTime[]> {
+  await using input = await MediaInput.open(path);
+  const stream = input.bestStream(type);
+  if (!stream) throw new Error("no such stream");
+  const tick = stream.timeBase.toDouble();
+  using packet = new Packet();
+  packet.alloc();
+  const found: PacketTime[] = [];
+  while ((await input.context.readFrame(packet)) >= 0) {
+    if (packet.streamIndex === stream.index) {
+      found.push([Number(packet.pts) * tick, Number(packet.duration) * tick]);
+    }
+    packet.unref();
+  }
+  return found;
 }

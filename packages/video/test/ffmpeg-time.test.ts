@@ -2,12 +2,10 @@
 import { readFile, rm } from "node:fs/promises";
 import type { VideoReadOptions } from "@ls/core";
 import { AVMEDIA_TYPE_VIDEO, FF_ENCODER_FFV1, FF_ENCODER_LIBX264 } from "node-av/constants";
-import { Packet } from "node-av/lib";
 import { describe, expect, it } from "vitest";
 import { SourceTimes } from "../src/ffmpeg/frame-placement.ts";
 import { rateFraction } from "../src/ffmpeg/frame-rate.ts";
 import { createFfmpegVideoSink, createFfmpegVideoSource, probeVideo } from "../src/ffmpeg/index.ts";
-import { MediaInput } from "../src/ffmpeg/media-input.ts";
 import {
   copyVideo,
   expectNear,
@@ -17,6 +15,8 @@ import {
   useFolder,
   writeVideo,
   writeWav,
+  type PacketTime,
+  packetTimes,
 } from "./ffmpeg-fixtures.ts";
 
 const file = useFolder();
@@ -54,21 +54,8 @@ async function shown(path: string, options: VideoReadOptions): Promise<Shown[]> 
 }
 
 /** Presentation times and durations of the pictures' packets, in seconds, in presentation order. */
-async function packets(path: string): Promise<readonly (readonly [number, number])[]> {
-  await using input = await MediaInput.open(path);
-  const stream = input.bestStream(AVMEDIA_TYPE_VIDEO);
-  if (!stream) throw new Error("no video");
-  const tick = stream.timeBase.toDouble();
-  using packet = new Packet();
-  packet.alloc();
-  const found: [number, number][] = [];
-  while ((await input.context.readFrame(packet)) >= 0) {
-    if (packet.streamIndex === stream.index) {
-      found.push([Number(packet.pts) * tick, Number(packet.duration) * tick]);
-    }
-    packet.unref();
-  }
-  return found.toSorted(([a], [b]) => a - b);
+async function packets(path: string): Promise<readonly PacketTime[]> {
+  return (await packetTimes(path, AVMEDIA_TYPE_VIDEO)).toSorted(([a], [b]) => a - b);
 }
 
 /** How long players show the pictures of an ISO file: the length in the first track's header. */
